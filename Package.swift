@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Swift 6 language mode everywhere (the tools version's default), plus the upcoming features the project holds itself
+/// to. Warnings are errors where TLSD_WERROR is set: in CI, not on the machine of somebody with a newer compiler.
+let strict: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (Context.environment["TLSD_WERROR"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "tlsd",
+    products: [
+        .executable(name: "xfer", targets: ["xfer"]),
+        .executable(name: "xferd", targets: ["xferd"]),
+        .executable(name: "tlscd", targets: ["tlscd"]),
+        .executable(name: "tlssd", targets: ["tlssd"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+    ],
+    targets: [
+        // C: what the kernel, libtirpc and OpenSSL offer
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CTirpc", path: "Sources/CTirpc", pkgConfig: "libtirpc", providers: [.apt(["libtirpc-dev"])]),
+        .systemLibrary(name: "CCrypto", path: "Sources/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "CProtocol", dependencies: ["CTirpc"], path: "Protocol",
+            exclude: ["README.md", "generate", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x"]),
+
+        // The engine, lowest first; an arrow never points back up
+        .target(name: "Kernel", dependencies: ["CLinux", system], swiftSettings: strict),
+        .target(name: "SecureChannel", dependencies: ["Kernel", "CLinux", "CCrypto"], swiftSettings: strict),
+        .target(name: "RPC", dependencies: ["SecureChannel", "Kernel", "CProtocol", log], swiftSettings: strict),
+        .target(name: "NFS", dependencies: ["RPC", "Kernel", "CProtocol"], swiftSettings: strict),
+        .target(
+            name: "Handshake", dependencies: ["RPC", "SecureChannel", "Kernel", "CProtocol", log], swiftSettings: strict),
+        .target(
+            name: "FileServer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", log],
+            swiftSettings: strict),
+        .target(
+            name: "Transfer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", log], swiftSettings: strict),
+
+        // Private keys and certificates: the daemons (and the certificate commands) alone
+        .target(name: "Certificates", dependencies: ["CCrypto", "Kernel"], swiftSettings: strict),
+        .target(
+            name: "TLS", dependencies: ["COpenSSL", "CCrypto", "Certificates", "SecureChannel", "Kernel"],
+            swiftSettings: strict),
+
+        // Programs
+        .executableTarget(
+            name: "tlscd", dependencies: ["TLS", "Handshake", argumentParser, log], path: "Daemons/tlscd",
+            exclude: ["tlscd.service", "tlscd.default"], swiftSettings: strict),
+        .executableTarget(
+            name: "tlssd", dependencies: ["TLS", "Handshake", argumentParser, log], path: "Daemons/tlssd",
+            exclude: ["tlssd.service", "tlssd.default"], swiftSettings: strict),
+        .executableTarget(
+            name: "xferd", dependencies: ["FileServer", argumentParser, log], path: "Daemons/xferd",
+            exclude: ["xferd.service", "xferd.default"], swiftSettings: strict),
+        .executableTarget(
+            name: "xfer", dependencies: ["Transfer", "Certificates", argumentParser, log], swiftSettings: strict),
+    ]
+)

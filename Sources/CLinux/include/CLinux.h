@@ -1,0 +1,78 @@
+// What Swift's Glibc module does not show: system calls without a wrapper there, macros of <sys/socket.h>, and the
+// kernel's TLS socket options. Every function is the system call of its name and sets errno as that does.
+#ifndef TLSD_CLINUX_H
+#define TLSD_CLINUX_H
+
+// No _GNU_SOURCE here: with it <sys/select.h> declares another fd_set than the one Swift's Glibc module has seen.
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/types.h>
+
+// openat2(2)
+enum {
+    CLINUX_RESOLVE_NO_XDEV = 0x01,
+    CLINUX_RESOLVE_NO_MAGICLINKS = 0x02,
+    CLINUX_RESOLVE_NO_SYMLINKS = 0x04,
+    CLINUX_RESOLVE_BENEATH = 0x08,
+};
+int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+
+// Flags that <fcntl.h> shows only with _GNU_SOURCE
+enum {
+    CLINUX_O_PATH = 010000000,
+    CLINUX_O_TMPFILE = 020200000,
+    CLINUX_AT_EMPTY_PATH = 0x1000,
+    CLINUX_SPLICE_F_MOVE = 1,
+    CLINUX_SPLICE_F_NONBLOCK = 2,
+    CLINUX_SPLICE_F_MORE = 4,
+    CLINUX_F_SETPIPE_SZ = 1031,
+};
+
+// accept4(2) and pipe2(2), close-on-exec and non-blocking; pthread_setname_np(3) of the calling thread
+int clinux_accept(int listener);
+int clinux_pipe(int ends[2]);
+void clinux_name_thread(const char *name);
+
+// splice(2), with offsets by pointer or null; renameat2(2); getdents64(2)
+ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t count, unsigned flags);
+int clinux_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags);
+ssize_t clinux_getdents64(int directory, void *buffer, size_t count);
+
+// name_to_handle_at(2), open_by_handle_at(2). `bytes` holds at least 128. Returns 0 or -1.
+enum { CLINUX_MAX_HANDLE = 128 };
+int clinux_name_to_handle(int directory, const char *path, int flags, int32_t *type, uint8_t *bytes, uint32_t *length, int *mount_id);
+int clinux_open_by_handle(int mount, int32_t type, const uint8_t *bytes, uint32_t length, int flags);
+
+// Descriptor passing, unix(7). `count` at most CLINUX_MAX_PASSED. The receiver gets close-on-exec descriptors.
+enum { CLINUX_MAX_PASSED = 4 };
+ssize_t clinux_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);
+ssize_t clinux_receive_descriptors(int socket, void *bytes, size_t length, int *descriptors, size_t *count);
+
+// Who is at the other end of an AF_LOCAL socket: SO_PEERCRED. Returns 0 or -1.
+int clinux_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
+
+// Kernel TLS, Documentation/networking/tls.rst
+enum clinux_tls_cipher { CLINUX_TLS_AES_128_GCM = 51, CLINUX_TLS_AES_256_GCM = 52, CLINUX_TLS_CHACHA20_POLY1305 = 54 };
+enum clinux_tls_direction { CLINUX_TLS_TX = 1, CLINUX_TLS_RX = 2 };
+// TCP_ULP "tls"
+int clinux_tls_attach(int socket);
+// TLS_TX or TLS_RX, version TLS 1.3: `key` has the cipher's length, `iv` the 12 bytes of RFC 8446 section 7.3
+int clinux_tls_install(int socket, enum clinux_tls_direction direction, enum clinux_tls_cipher cipher, const uint8_t *key,
+                       const uint8_t iv[12], uint64_t sequence);
+// TLS_RX_EXPECT_NO_PAD, Linux 6.0
+int clinux_tls_expect_no_padding(int socket);
+// send(2) of one record of another content type than application data: TLS_SET_RECORD_TYPE
+ssize_t clinux_tls_send_record(int socket, uint8_t type, const void *bytes, size_t length, int flags);
+// recv(2) with the content type of the record the bytes came from: TLS_GET_RECORD_TYPE. `type` is 23 where the kernel named none.
+ssize_t clinux_tls_receive(int socket, void *bytes, size_t length, int flags, uint8_t *type);
+
+// Device numbers: makedev(3), major(3), minor(3)
+uint64_t clinux_makedev(uint32_t major, uint32_t minor);
+uint32_t clinux_major(uint64_t device);
+uint32_t clinux_minor(uint64_t device);
+
+#endif

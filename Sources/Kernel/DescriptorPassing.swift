@@ -1,0 +1,31 @@
+import CLinux
+import Glibc
+import SystemPackage
+
+/// SCM_RIGHTS over an AF_LOCAL stream, unix(7).
+package enum DescriptorPassing {
+    /// Sends one marker byte and a descriptor with it; the descriptor stays the caller's.
+    package static func send(_ descriptor: Int32, over socket: Int32) throws(SystemError) {
+        var marker: UInt8 = 0
+        var number = descriptor
+        let sent = try systemCall("sendmsg") { clinux_send_descriptors(socket, &marker, 1, &number, 1) }
+        guard sent == 1 else { throw SystemError("sendmsg", .ioError) }
+    }
+
+    /// Receives what ``send(_:over:)`` sent.
+    ///
+    /// - Returns: nil at the end of the stream.
+    /// - Throws: ``SystemError``; EBADMSG where a byte came without exactly one descriptor.
+    package static func receive(over socket: Int32) throws(SystemError) -> Descriptor? {
+        var marker: UInt8 = 0
+        var numbers = [Int32](repeating: -1, count: Int(CLINUX_MAX_PASSED))
+        var count = 0
+        let received = try systemCall("recvmsg") { clinux_receive_descriptors(socket, &marker, 1, &numbers, &count) }
+        if received == 0 { return nil }
+        guard count == 1 else {
+            for number in numbers.prefix(count) { close(number) }
+            throw SystemError("recvmsg", Errno(rawValue: EBADMSG))
+        }
+        return Descriptor(takingOwnershipOf: numbers[0])
+    }
+}
