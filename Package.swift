@@ -53,7 +53,7 @@ let package = Package(
         // Private keys and certificates: the daemons (and the certificate commands) alone
         .target(name: "Certificates", dependencies: ["CCrypto", "Kernel"], swiftSettings: strict),
         .target(
-            name: "TLS", dependencies: ["COpenSSL", "CCrypto", "Certificates", "SecureChannel", "Kernel"],
+            name: "TLS", dependencies: ["COpenSSL", "CCrypto", "Certificates", "Handshake", "SecureChannel", "Kernel", log],
             swiftSettings: strict),
 
         // Programs
