@@ -4,6 +4,9 @@ import SystemPackage
 
 /// poll(2) on one descriptor.
 package enum Poll {
+    package static let readable = Int32(POLLIN)
+    package static let writable = Int32(POLLOUT)
+
     /// Waits until `descriptor` is readable (POLLIN), writable (POLLOUT), or failed.
     ///
     /// - Returns: the events that came; empty when `deadline` passed first.

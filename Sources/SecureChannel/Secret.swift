@@ -2,7 +2,8 @@ import Glibc
 
 /// Bytes that must not outlive their use: wiped when the last reference goes.
 package final class Secret: Sendable {
-    private let bytes: UnsafeMutableRawBufferPointer
+    // Written in init alone.
+    private nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
 
     package init(_ source: UnsafeRawBufferPointer) {
         bytes = .allocate(byteCount: source.count, alignment: 16)
@@ -15,13 +16,13 @@ package final class Secret: Sendable {
     }
 
     deinit {
-        explicit_bzero(bytes.baseAddress, bytes.count)
+        wipe(bytes)
         bytes.deallocate()
     }
 
     package var count: Int { bytes.count }
 
-    package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    package func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
         try body(UnsafeRawBufferPointer(bytes))
     }
 }
@@ -40,4 +41,9 @@ package struct SessionSecrets: Sendable {
         self.client = client
         self.server = server
     }
+}
+
+/// explicit_bzero(3): a wipe the optimizer keeps.
+func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
+    if let start = bytes.baseAddress { explicit_bzero(start, bytes.count) }
 }

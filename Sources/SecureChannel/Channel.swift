@@ -1,0 +1,110 @@
+package import Kernel
+import SystemPackage
+
+/// A connection's bytes under one of the record layers; two halves that move at once and know nothing of each other, but
+/// that a KeyUpdate received may have one sent.
+package final class Channel: Sendable {
+    package let socket: SharedDescriptor
+    package let layer: Layer
+    package let sender: Sender
+    /// Used by one thread at a time.
+    package nonisolated(unsafe) let receiver: RecordReader
+
+    /// Who makes the records.
+    package enum Layer: String, Sendable {
+        /// Nobody: there are none.
+        case cleartext
+        /// The kernel: tls(7).
+        case kernel
+        /// This process.
+        case user
+    }
+
+    /// This end's part in the handshake.
+    package enum Role: Sendable { case client, server }
+
+    /// - Parameter socket: connected, non-blocking.
+    private init(
+        _ socket: SharedDescriptor, _ layer: Layer, writer: RecordWriter, reader: RecordReader
+    ) {
+        self.socket = socket
+        self.layer = layer
+        sender = Sender(writer)
+        receiver = reader
+        reader.onKeyUpdateRequested = { [sender] in sender.deferKeyUpdate() }
+    }
+
+    /// TCP as it is, for the probe of RFC 9289 section 4.1 and for `xprtsec=none`.
+    package static func cleartext(_ socket: SharedDescriptor) -> Channel {
+        Channel(
+            socket, .cleartext, writer: SocketRecordWriter(socket: socket, rekeyer: nil),
+            reader: SocketRecordReader(socket: socket, rekeyer: nil))
+    }
+
+    /// Records in the kernel, which has both directions' keys already.
+    package static func kernel(_ socket: SharedDescriptor, rekeyer: any Rekeyer) -> Channel {
+        Channel(
+            socket, .kernel, writer: SocketRecordWriter(socket: socket, rekeyer: rekeyer),
+            reader: SocketRecordReader(socket: socket, rekeyer: rekeyer))
+    }
+
+    /// Records in this process.
+    package static func user(_ socket: SharedDescriptor, secrets: SessionSecrets, role: Role) -> Channel {
+        let (mine, theirs) =
+            role == .client ? (secrets.client, secrets.server) : (secrets.server, secrets.client)
+        return Channel(
+            socket, .user, writer: UserRecordWriter(socket: socket, suite: secrets.suite, secret: mine),
+            reader: UserRecordReader(socket: socket, suite: secrets.suite, secret: theirs))
+    }
+
+    /// Sends a message and waits until the socket has taken all of it, for callers with a thread to spare.
+    ///
+    /// - Throws: ``ChannelError``; ETIMEDOUT in ``ChannelError/system(_:)`` when `deadline` passed first.
+    package func send(_ message: OutboundMessage, until deadline: Deadline = .never) throws(ChannelError) {
+        if try sender.enqueue(message) { try Channel.finish(sender, on: socket, until: deadline) }
+    }
+
+    /// Ends the stream: everything queued, then close_notify, then FIN. The descriptor lives as long as its owners.
+    package func close(until deadline: Deadline) {
+        // A peer that is gone, or does not read, does not get it.
+        try? { () throws(ChannelError) in
+            if try sender.enqueue(.closeNotify) { try Channel.finish(sender, on: socket, until: deadline) }
+        }()
+        sender.fail()
+        Socket.shutdown(socket.raw)
+    }
+
+    /// Ends the stream for `error`, telling the peer where TLS has an alert for it.
+    package func abort(_ error: ChannelError) {
+        let alert: Alert? =
+            switch error {
+            case .violation(let alert, _): alert
+            case .cannotRekey: .internalError
+            default: nil
+            }
+        if let alert {
+            // One try, without waiting: the peer has broken the protocol.
+            try? { () throws(ChannelError) in
+                if try sender.enqueue(alert) { _ = try sender.flush() }
+            }()
+        }
+        sender.fail()
+        Socket.shutdown(socket.raw)
+    }
+
+    /// Flushes as the flusher, waiting for the socket.
+    package static func finish(
+        _ sender: Sender, on socket: SharedDescriptor, until deadline: Deadline
+    ) throws(ChannelError) {
+        while try sender.flush() == .blocked {
+            do throws(SystemError) {
+                guard try Poll.wait(socket.raw, for: Poll.writable, until: deadline) != 0 else {
+                    sender.fail()
+                    throw SystemError("send", .timedOut)
+                }
+            } catch {
+                throw .system(error)
+            }
+        }
+    }
+}

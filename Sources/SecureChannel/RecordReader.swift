@@ -1,0 +1,69 @@
+package import Kernel
+
+/// What a receive came to.
+package enum Received: Sendable {
+    /// So many bytes, at least one.
+    case bytes(Int)
+    /// Nothing is there now: wait until the socket is readable.
+    case blocked
+    /// The peer ended the stream, as it should, with close_notify (in cleartext: with FIN).
+    case end
+    /// So many bytes left the stream and could not be written to the file, for this reason. The channel goes on.
+    case fileFailed(Int, SystemError)
+}
+
+/// Takes bytes off a socket in one record layer's way: the receiving half of a channel. Used by one thread at a time.
+package class RecordReader {
+    var ended = false
+    private var postHandshake = PostHandshake()
+    /// Has the sending half answer a KeyUpdate; called where the peer asked for it.
+    var onKeyUpdateRequested: () -> Void = {}
+
+    init() {}
+
+    /// Whether a receive would find bytes without asking the socket.
+    package var hasBuffered: Bool { false }
+
+    /// Takes up to the buffer's size.
+    package func receive(into buffer: UnsafeMutableRawBufferPointer) throws(ChannelError) -> Received {
+        fatalError("abstract")
+    }
+
+    /// Takes up to `count` bytes and writes them to a file from `offset` on.
+    package func receive(_ count: Int, to file: Int32, at offset: UInt64) throws(ChannelError) -> Received {
+        fatalError("abstract")
+    }
+
+    /// Starts to use the peer's next key.
+    func rekey() throws(ChannelError) { fatalError("abstract") }
+
+    /// Handles a record that is not application data.
+    func control(type: UInt8, _ bytes: UnsafeRawBufferPointer) throws(ChannelError) {
+        switch type {
+        case Record.ContentType.alert:
+            guard bytes.count == 2 else { throw .violation(.decodeError, "an alert of \(bytes.count) bytes") }
+            let alert = Alert(code: bytes[1])
+            guard alert == .closeNotify else { throw .peerAlert(alert) }
+            ended = true
+        case Record.ContentType.handshake:
+            guard !bytes.isEmpty else { throw .violation(.unexpectedMessage, "an empty handshake record") }
+            var requested = false
+            try postHandshake.receive(bytes) { message throws(ChannelError) in
+                // A ticket would be for resumption, which RFC 9289 has no use for here.
+                guard case .keyUpdate(let asked) = message else { return }
+                try rekey()
+                requested = asked
+            }
+            if requested { onKeyUpdateRequested() }
+        default:
+            throw .violation(.unexpectedMessage, "a record of type \(type)")
+        }
+    }
+
+    /// A handshake message that has begun must go on in the next record (RFC 8446 section 5.1).
+    func checkMayBeData() throws(ChannelError) {
+        if postHandshake.isInsideMessage {
+            throw .violation(.unexpectedMessage, "application data inside a handshake message")
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import CLinux
+import Glibc
+import Kernel
+import SystemPackage
+
+/// The way out where the kernel makes the records, and in cleartext: the head with MSG_MORE, the file by sendfile(2).
+final class SocketRecordWriter: RecordWriter {
+    private let socket: SharedDescriptor
+    /// Nil in cleartext.
+    private let rekeyer: (any Rekeyer)?
+    private var control: (type: UInt8, bytes: [UInt8])?
+
+    init(socket: SharedDescriptor, rekeyer: (any Rekeyer)?) {
+        self.socket = socket
+        self.rekeyer = rekeyer
+    }
+
+    override func push(_ cursor: inout MessageCursor, more: Bool) throws(ChannelError) -> Progress {
+        do throws(SystemError) {
+            while cursor.headLeft > 0 {
+                let flags = Int32(MSG_NOSIGNAL | (cursor.fileLeft > 0 || more ? MSG_MORE : 0))
+                let count = try nonblocking("send") {
+                    cursor.message.head.withUnsafeBytes {
+                        send(socket.raw, $0.baseAddress.unsafelyUnwrapped + cursor.headDone, cursor.headLeft, flags)
+                    }
+                }
+                guard let count else { return .blocked }
+                cursor.headDone += count
+                taken += count
+            }
+            if let range = cursor.message.file {
+                while cursor.fileLeft > 0 {
+                    var offset = off_t(clamping: range.offset &+ UInt64(cursor.fileDone))
+                    let count = try nonblocking("sendfile") {
+                        sendfile(socket.raw, range.file.raw, &offset, cursor.fileLeft)
+                    }
+                    guard let count else { return .blocked }
+                    // 0 before the end: the file was cut short, and the record that was begun is lost.
+                    guard count > 0 else { throw SystemError("sendfile", .ioError, on: Self.truncated) }
+                    cursor.fileDone += count
+                    taken += count
+                }
+            }
+            while cursor.paddingLeft > 0 {
+                let flags = Int32(MSG_NOSIGNAL | (more ? MSG_MORE : 0))
+                var zeros: UInt32 = 0
+                let count = try nonblocking("send") { send(socket.raw, &zeros, cursor.paddingLeft, flags) }
+                guard let count else { return .blocked }
+                cursor.paddingDone += count
+                taken += count
+            }
+            return .done
+        } catch {
+            throw error.subject == Self.truncated ? .fileTruncated : .system(error)
+        }
+    }
+
+    private static let truncated = "file cut short"
+
+    override func drain() throws(ChannelError) -> Progress {
+        guard let (type, bytes) = control else { return .done }
+        let count: Int?
+        do throws(SystemError) {
+            count = try nonblocking("sendmsg") {
+                bytes.withUnsafeBytes { clinux_tls_send_record(socket.raw, type, $0.baseAddress, $0.count, 0) }
+            }
+        } catch {
+            throw .system(error)
+        }
+        // A control record is taken whole or not at all.
+        guard count != nil else { return .blocked }
+        control = nil
+        return .done
+    }
+
+    override func pushControl(type: UInt8, _ bytes: [UInt8]) throws(ChannelError) -> Progress {
+        guard case .done = try drain() else { return .blocked }
+        // In cleartext there are no records, and nothing to say in one.
+        if rekeyer != nil { control = (type, bytes) }
+        return .done
+    }
+
+    override func rekey() throws(ChannelError) { try rekeyer?.rekey(.send) }
+}
+
+/// Gives the kernel the next key of one direction. The engine has no secrets in the kernel layer: whoever has them does it.
+package protocol Rekeyer: AnyObject, Sendable {
+    /// - Throws: ``ChannelError/cannotRekey(_:)`` with the reason.
+    func rekey(_ direction: RekeyDirection) throws(ChannelError)
+}
+
+/// Which direction's key changes, seen from this end.
+package enum RekeyDirection: Sendable { case send, receive }

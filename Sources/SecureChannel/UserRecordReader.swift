@@ -1,0 +1,199 @@
+import CLinux
+import Glibc
+import Kernel
+import SystemPackage
+
+/// The user record layer's way in: many records to one recv(2), opened where they lie, written to the file from there.
+final class UserRecordReader: RecordReader {
+    private let socket: SharedDescriptor
+    private let suite: CipherSuite
+    private var secret: Secret
+    private var cipher: RecordCipher
+    /// Held while something is in it.
+    private var block: Block?
+    /// Received and not opened: `unopened..<filled`.
+    private var unopened = 0
+    private var filled = 0
+    /// Opened plaintext that waits to be taken, in order.
+    private var segments: [Segment] = []
+    private var firstSegment = 0
+
+    private struct Segment {
+        var start: Int
+        var count: Int
+    }
+
+    init(socket: SharedDescriptor, suite: CipherSuite, secret: Secret) {
+        self.socket = socket
+        self.suite = suite
+        self.secret = secret
+        cipher = RecordCipher(TrafficKeys(secret, suite: suite), sealing: false)
+        segments.reserveCapacity(RecordBlock.records + 1)
+    }
+
+    override var hasBuffered: Bool { firstSegment < segments.count }
+
+    override func receive(into buffer: UnsafeMutableRawBufferPointer) throws(ChannelError) -> Received {
+        if let nothing = try fill() { return nothing }
+        guard let block, let target = buffer.baseAddress else { return .blocked }
+        var done = 0
+        while done < buffer.count && hasBuffered {
+            let segment = segments[firstSegment]
+            let count = min(segment.count, buffer.count - done)
+            (target + done).copyMemory(from: block.start + segment.start, byteCount: count)
+            done += count
+            consume(count)
+        }
+        return .bytes(done)
+    }
+
+    override func receive(_ count: Int, to file: Int32, at offset: UInt64) throws(ChannelError) -> Received {
+        if let nothing = try fill() { return nothing }
+        guard let block else { return .blocked }
+        let wanted = segments[firstSegment...].reduce(0) { $0 + $1.count }
+        let total = min(count, wanted)
+        let vectors = withUnsafeTemporaryAllocation(of: iovec.self, capacity: segments.count) {
+            vectors -> Result<Int, SystemError> in
+            var used = 0
+            var covered = 0
+            for segment in segments[firstSegment...] where covered < total {
+                let length = min(segment.count, total - covered)
+                vectors[used] = iovec(iov_base: block.start + segment.start, iov_len: length)
+                used += 1
+                covered += length
+            }
+            do throws(SystemError) {
+                return .success(
+                    try systemCall("pwritev") { pwritev(file, vectors.baseAddress, Int32(used), off_t(clamping: offset)) })
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch vectors {
+        case .success(let written) where written > 0:
+            consume(written)
+            return .bytes(written)
+        case .success:
+            consume(total)
+            return .fileFailed(total, SystemError("pwritev", .noSpace))
+        case .failure(let error):
+            consume(total)
+            return .fileFailed(total, error)
+        }
+    }
+
+    private func consume(_ count: Int) {
+        var left = count
+        while left > 0 && firstSegment < segments.count {
+            let step = min(left, segments[firstSegment].count)
+            segments[firstSegment].start += step
+            segments[firstSegment].count -= step
+            left -= step
+            if segments[firstSegment].count == 0 { firstSegment += 1 }
+        }
+        if firstSegment == segments.count {
+            segments.removeAll(keepingCapacity: true)
+            firstSegment = 0
+        }
+    }
+
+    /// Makes sure that there is plaintext.
+    ///
+    /// - Returns: nil where there is some, else why not.
+    private func fill() throws(ChannelError) -> Received? {
+        while !hasBuffered {
+            if ended { return .end }
+            try openRecords()
+            if hasBuffered { return nil }
+            if ended { return .end }
+            guard try receiveMore() else {
+                if unopened == filled { giveBlock() }
+                return .blocked
+            }
+        }
+        return nil
+    }
+
+    /// Receives behind what is there.
+    ///
+    /// - Returns: false where nothing came.
+    private func receiveMore() throws(ChannelError) -> Bool {
+        let block = holdBlock()
+        if unopened > 0 {
+            // No segments wait here, so what is before the unopened bytes is free.
+            if filled > unopened {
+                block.start.copyMemory(from: block.start + unopened, byteCount: filled - unopened)
+            }
+            filled -= unopened
+            unopened = 0
+        }
+        let count: Int?
+        do throws(SystemError) {
+            count = try nonblocking("recv") { recv(socket.raw, block.start + filled, block.bytes.count - filled, 0) }
+        } catch {
+            throw .system(error)
+        }
+        guard let count else { return false }
+        guard count > 0 else { throw .truncated }
+        filled += count
+        return true
+    }
+
+    /// Opens every record that is whole, up to one that is not application data and changes what follows.
+    private func openRecords() throws(ChannelError) {
+        guard let block else { return }
+        while filled - unopened >= Record.headerLength && !ended {
+            let record = block.start + unopened
+            let type = record.load(as: UInt8.self)
+            let length = Int(UInt16(bigEndian: (record + 3).loadUnaligned(as: UInt16.self)))
+            guard length <= Record.maximumCiphertext else {
+                throw .violation(.recordOverflow, "a record of \(length) bytes")
+            }
+            guard type == Record.ContentType.applicationData else {
+                throw .violation(.unexpectedMessage, "an unprotected record of type \(type)")
+            }
+            guard length > Record.tagLength else { throw .violation(.decodeError, "a record of \(length) bytes") }
+            guard filled - unopened >= Record.headerLength + length else { return }
+            guard cipher.open(record, length: length) else {
+                throw .violation(.badRecordMAC, "a record that was not sealed with this connection's key")
+            }
+            let start = unopened + Record.headerLength
+            unopened = start + length
+            // The content type is the last byte that is not zero: RFC 8446 section 5.4.
+            var end = start + length - Record.tagLength
+            while end > start && block.bytes[end - 1] == 0 { end -= 1 }
+            guard end > start else { throw .violation(.unexpectedMessage, "a record without a content type") }
+            let content = end - 1 - start
+            guard content <= Record.maximumPlaintext else {
+                throw .violation(.recordOverflow, "a record of \(content) bytes of plaintext")
+            }
+            let inner = block.bytes[end - 1]
+            if inner == Record.ContentType.applicationData {
+                try checkMayBeData()
+                if content > 0 { segments.append(Segment(start: start, count: content)) }
+            } else {
+                try control(
+                    type: inner, UnsafeRawBufferPointer(start: block.start + start, count: content))
+            }
+        }
+    }
+
+    override func rekey() throws(ChannelError) {
+        secret = KeySchedule.next(secret, suite: suite)
+        cipher = RecordCipher(TrafficKeys(secret, suite: suite), sealing: false)
+    }
+
+    private func holdBlock() -> Block {
+        if let block { return block }
+        let taken = BlockPool.records.take()
+        block = taken
+        (unopened, filled) = (0, 0)
+        return taken
+    }
+
+    private func giveBlock() {
+        if let block { BlockPool.records.give(block) }
+        block = nil
+        (unopened, filled) = (0, 0)
+    }
+}
