@@ -1,0 +1,359 @@
+import CProtocol
+import Kernel
+import Logging
+import SecureChannel
+import Synchronization
+
+/// One connection of a ``Server``.
+///
+/// ``readable()`` runs on one thread at a time, for the input epoll is armed for one event; ``writable()`` likewise. They
+/// share the channel's ``Sender`` and what is in `shared`.
+final class ServerConnection: @unchecked Sendable, MessageHandler {
+    // Unchecked: the fields below `shared` belong to the thread that has the input event.
+
+    private enum Phase { case cleartext, handshaking, secured, closed }
+
+    private struct Shared {
+        var phase = Phase.cleartext
+        /// The reader stopped because too many replies wait; the output side wakes it.
+        var paused = false
+    }
+
+    private let socket: SharedDescriptor
+    private let token: UInt64
+    private let peerAddress: String
+    private let server: Server
+    private let born = Deadline.clock
+    private let shared = Mutex(Shared())
+
+    private let channel: Mutex<Channel>
+    private var reader: MessageReader
+    private var peer: Peer
+    /// Set by the probe: the connection's next bytes are the peer's ClientHello.
+    private var startTLS: UInt32?
+    /// The call whose payload is arriving, and what to do when it is there.
+    private var arriving: (transaction: UInt32, start: PayloadStart)?
+    /// Replies are queued that this thread must flush.
+    private var mustFlush = false
+
+    init(_ socket: SharedDescriptor, token: UInt64, peerAddress: String, server: Server) {
+        self.socket = socket
+        self.token = token
+        self.peerAddress = peerAddress
+        self.server = server
+        let channel = Channel.cleartext(socket)
+        self.channel = Mutex(channel)
+        reader = MessageReader(channel.receiver)
+        peer = Peer(address: peerAddress, protection: .none)
+    }
+
+    /// Replies beyond this many bytes are left to the output threads, so that reading goes on meanwhile.
+    private static let inlineBudget = 128 << 10
+
+    private var current: Channel { channel.withLock { $0 } }
+
+    func start() {
+        do {
+            try server.output.add(socket.raw, token: token, events: Epoll.oneShot)
+            try server.input.add(socket.raw, token: token, events: Epoll.readable | Epoll.oneShot)
+        } catch {
+            close("\(error)")
+        }
+    }
+
+    func isUnsecured(after seconds: Double) -> Bool {
+        shared.withLock { $0.phase == .cleartext } && Double(Deadline.clock - born) / 1e9 > seconds
+    }
+
+    // MARK: Input
+
+    func readable() {
+        do {
+            let channel = current
+            while true {
+                let stop = try reader.run(self)
+                if let transaction = startTLS {
+                    startTLS = nil
+                    return secure(answering: transaction)
+                }
+                try flush(channel)
+                switch stop {
+                case .blocked:
+                    return rearmInput(Epoll.readable)
+                case .paused:
+                    // The output side may have sent everything since the reader stopped.
+                    let stays = shared.withLock { shared in
+                        guard tooManyWait(channel) else { return false }
+                        shared.paused = true
+                        return true
+                    }
+                    if stays { return }
+                case .end:
+                    if try channel.sender.enqueue(.closeNotify) { _ = try channel.sender.flush() }
+                    return close(nil)
+                }
+            }
+        } catch let error as RPCError {
+            fail(error)
+        } catch let error as ChannelError {
+            fail(.channel(error))
+        } catch {
+            fail(.malformed("\(error)"))
+        }
+    }
+
+    private func fail(_ error: RPCError) {
+        if case .channel(let reason) = error { current.abort(reason) }
+        // A peer that just goes is nothing to report where it has not begun anything.
+        if case .channel(.truncated) = error, reader.isBetweenMessages { return close("the peer left without close_notify") }
+        if case .channel(.closed) = error { return close(nil) }
+        close("\(error)")
+    }
+
+    private func rearmInput(_ events: UInt32) {
+        do {
+            try server.input.rearm(socket.raw, token: token, events: events | Epoll.oneShot)
+        } catch {
+            close("\(error)")
+        }
+    }
+
+    private func tooManyWait(_ channel: Channel) -> Bool {
+        let backlog = channel.sender.backlog
+        return backlog.messages >= server.policy.maximumReplies || backlog.bytes >= server.policy.maximumBacklog
+    }
+
+    var wantsPause: Bool { startTLS != nil || tooManyWait(current) }
+
+    // MARK: Output
+
+    private func reply(_ message: OutboundMessage) throws(RPCError) {
+        do throws(ChannelError) {
+            let channel = current
+            if try channel.sender.enqueue(message) { mustFlush = true }
+            // What is small goes out together when the input is used up.
+            if mustFlush && channel.sender.backlog.bytes >= Self.inlineBudget { try flush(channel) }
+        } catch {
+            throw .channel(error)
+        }
+    }
+
+    private func flush(_ channel: Channel) throws(ChannelError) {
+        guard mustFlush else { return }
+        mustFlush = false
+        if try channel.sender.flush(budget: Self.inlineBudget) != .idle { armOutput() }
+    }
+
+    private func armOutput() {
+        do {
+            try server.output.rearm(socket.raw, token: token, events: Epoll.writable | Epoll.oneShot)
+        } catch {
+            close("\(error)")
+        }
+    }
+
+    func writable() {
+        let channel = current
+        do throws(ChannelError) {
+            let flushed = try channel.sender.flush(budget: 8 << 20)
+            let wake = shared.withLock { shared in
+                guard shared.paused && !tooManyWait(channel) else { return false }
+                shared.paused = false
+                return true
+            }
+            if flushed != .idle { armOutput() }
+            // Bytes may wait in the record layer and not in the socket: only a writable event is sure to come.
+            if wake { rearmInput(Epoll.readable | Epoll.writable) }
+        } catch {
+            channel.abort(error)
+            close("\(error)")
+        }
+    }
+
+    // MARK: Calls
+
+    func plan(_ head: UnsafeRawBufferPointer) throws(RPCError) -> MessagePlan {
+        switch CallHeader.decode(head) {
+        case .needsMore:
+            return .needs(head.count + 4)
+        case .malformed:
+            throw .malformed("bytes that are no RPC call")
+        case .rpcMismatch:
+            return .whole(limit: CallHeader.limit)
+        case .header(let call, let length):
+            guard let program = server.programs[call.prog], program.version == call.vers,
+                peer.protection != .none || isAllowedInCleartext(call)
+            else { return .whole(limit: 65536) }
+            switch program.payload(procedure: call.proc, arguments: head.from(length)) {
+            case .none: return .whole(limit: length + program.argumentLimit(procedure: call.proc))
+            case .needs(let count): return .needs(length + count)
+            case .at(let offset, let count): return .payload(offset: length + offset, count: count)
+            }
+        }
+    }
+
+    /// What RFC 9289 lets a client do before it is protected, and what the policy adds.
+    private func isAllowedInCleartext(_ call: tlsd_call) -> Bool {
+        call.proc == 0 || server.policy.cleartextPrograms.contains(call.prog)
+    }
+
+    func message(_ bytes: UnsafeRawBufferPointer) throws(RPCError) {
+        switch CallHeader.decode(bytes) {
+        case .malformed, .needsMore:
+            throw .malformed("bytes that are no RPC call")
+        case .rpcMismatch(let transaction):
+            try reply(OutboundMessage(head: ReplyHeader.rpcMismatch(transaction)))
+        case .header(let header, let length):
+            let call: Call
+            switch admit(header) {
+            case .refused(let message): return try reply(OutboundMessage(head: message))
+            case .startTLS: return startTLS = header.xid
+            case .admitted(let admitted): call = admitted
+            }
+            guard let program = server.programs[header.prog] else { return }
+            try answer(program.call(call, arguments: bytes.from(length)), to: header.xid)
+        }
+    }
+
+    private enum Admission {
+        case admitted(Call)
+        case refused([UInt8])
+        case startTLS
+    }
+
+    /// Whether a call reaches its program: RFC 5531 section 9 and RFC 9289 section 4.1, in their order.
+    private func admit(_ header: tlsd_call) -> Admission {
+        let transaction = header.xid
+        guard let credential = CallHeader.credential(header.cred) else {
+            return .refused(ReplyHeader.denied(transaction, .badCredential))
+        }
+        switch credential {
+        case .tls:
+            guard header.proc == 0, peer.protection == .none, header.verf.flavor == 0, header.verf.length == 0 else {
+                return .refused(ReplyHeader.denied(transaction, .badCredential))
+            }
+        case .unsupported:
+            return .refused(ReplyHeader.denied(transaction, .badCredential))
+        case .none, .system:
+            break
+        }
+        guard let program = server.programs[header.prog] else {
+            return .refused(ReplyHeader.accepted(transaction, .programUnavailable))
+        }
+        guard program.version == header.vers else {
+            return .refused(
+                ReplyHeader.accepted(transaction, .programMismatch, versions: (program.version, program.version)))
+        }
+        if credential == .tls { return .startTLS }
+        guard peer.protection != .none || isAllowedInCleartext(header) else {
+            server.log.warning(
+                "a call in cleartext is refused",
+                metadata: ["peer": "\(peerAddress)", "program": "\(header.prog)", "procedure": "\(header.proc)"])
+            return .refused(ReplyHeader.denied(transaction, .tooWeak))
+        }
+        return .admitted(
+            Call(
+                transaction: transaction, program: header.prog, version: header.vers, procedure: header.proc,
+                credential: credential, peer: peer))
+    }
+
+    private func answer(_ answer: Answer, to transaction: UInt32) throws(RPCError) {
+        switch answer {
+        case .results(let bytes):
+            try reply(OutboundMessage(head: ReplyHeader.accepted(transaction, .success, results: bytes)))
+        case .file(let bytes, let file, let offset, let count):
+            try reply(
+                OutboundMessage(
+                    head: ReplyHeader.accepted(
+                        transaction, .success, results: bytes, following: count + (4 - count % 4) % 4),
+                    file: OutboundMessage.FileRange(file: file, offset: offset, count: count)))
+        case .procedureUnavailable:
+            try reply(OutboundMessage(head: ReplyHeader.accepted(transaction, .procedureUnavailable)))
+        case .garbageArguments:
+            try reply(OutboundMessage(head: ReplyHeader.accepted(transaction, .garbageArguments)))
+        case .systemError:
+            try reply(OutboundMessage(head: ReplyHeader.accepted(transaction, .systemError)))
+        case .denied(let status):
+            try reply(OutboundMessage(head: ReplyHeader.denied(transaction, status)))
+        }
+    }
+
+    func beginPayload(_ head: UnsafeRawBufferPointer, count: Int) throws(RPCError) -> PayloadTarget? {
+        guard case .header(let header, let length) = CallHeader.decode(head) else {
+            throw .malformed("bytes that are no RPC call")
+        }
+        switch admit(header) {
+        case .refused(let message):
+            try reply(OutboundMessage(head: message))
+            return nil
+        case .startTLS:
+            throw .malformed("a probe for TLS with a payload")
+        case .admitted(let call):
+            guard let program = server.programs[header.prog] else { return nil }
+            let start = program.begin(call, arguments: head.from(length), payload: count)
+            arriving = (header.xid, start)
+            if case .write(let target, _) = start { return target }
+            return nil
+        }
+    }
+
+    func endPayload(_ error: SystemError?) throws(RPCError) {
+        guard let (transaction, start) = arriving else { return }
+        arriving = nil
+        switch start {
+        case .write(_, let finish): try answer(finish(error), to: transaction)
+        case .answered(let known): try answer(known, to: transaction)
+        }
+    }
+
+    // MARK: TLS
+
+    /// Answers the probe and has the handshake done on a thread of its own; this connection belongs to that until it is over.
+    private func secure(answering transaction: UInt32) {
+        shared.withLock { $0.phase = .handshaking }
+        let accepted = server.handshake { [self] in
+            do {
+                let starttls = ReplyHeader.accepted(transaction, .success, verifier: Array("STARTTLS".utf8))
+                try current.send(OutboundMessage(head: starttls), until: .after(seconds: 10))
+                let (secured, protection) = try server.securer.secure(socket, peerAddress: peerAddress)
+                let alive = shared.withLock { shared in
+                    guard shared.phase == .handshaking else { return false }
+                    shared.phase = .secured
+                    return true
+                }
+                guard alive else { return }
+                channel.withLock { $0 = secured }
+                peer = Peer(address: peerAddress, protection: protection)
+                // What the cleartext reader may have taken beyond the probe is dropped with it: RFC 9289 section 5.1.1.
+                reader = MessageReader(secured.receiver)
+                rearmInput(Epoll.readable)
+            } catch {
+                close("\(error)")
+            }
+        }
+        if !accepted { close("too many handshakes at once") }
+    }
+
+    // MARK: End
+
+    /// Ends the connection.
+    ///
+    /// - Parameter reason: for the log; nil where it is the ordinary end.
+    func close(_ reason: String?) {
+        let first = shared.withLock { shared in
+            defer { shared.phase = .closed }
+            return shared.phase != .closed
+        }
+        guard first else { return }
+        if let reason {
+            server.log.notice("connection closed", metadata: ["peer": "\(peerAddress)", "reason": "\(reason)"])
+        } else {
+            server.log.debug("connection ended", metadata: ["peer": "\(peerAddress)"])
+        }
+        current.sender.fail()
+        try? server.input.remove(socket.raw)
+        try? server.output.remove(socket.raw)
+        Socket.shutdown(socket.raw)
+        server.remove(token)
+    }
+}
