@@ -37,13 +37,15 @@ let package = Package(
             name: "CProtocol", dependencies: ["CTirpc"], path: "Protocol",
             exclude: ["README.md", "generate", "tlshandshake.x", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x"]),
 
+        .target(name: "CUpcall", dependencies: ["CProtocol", "CTirpc"]),
+
         // The engine, lowest first; an arrow never points back up
         .target(name: "Kernel", dependencies: ["CLinux", system], swiftSettings: strict),
         .target(name: "SecureChannel", dependencies: ["Kernel", "CLinux", "CCrypto"], swiftSettings: strict),
         .target(name: "RPC", dependencies: ["SecureChannel", "Kernel", "CProtocol", log], swiftSettings: strict),
         .target(name: "NFS", dependencies: ["RPC", "Kernel", "CProtocol"], swiftSettings: strict),
         .target(
-            name: "Handshake", dependencies: ["RPC", "SecureChannel", "Kernel", "CProtocol", log], swiftSettings: strict),
+            name: "Handshake", dependencies: ["RPC", "SecureChannel", "Kernel", "CProtocol", "CUpcall", log], swiftSettings: strict),
         .target(
             name: "FileServer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", log],
             swiftSettings: strict),

@@ -9,6 +9,8 @@ package final class Channel: Sendable {
     package let sender: Sender
     /// Used by one thread at a time.
     package nonisolated(unsafe) let receiver: RecordReader
+    /// What has to live as long as the channel does: the session with the handshake daemon.
+    private let session: any AnyObject & Sendable
 
     /// Who makes the records.
     package enum Layer: String, Sendable {
@@ -25,10 +27,11 @@ package final class Channel: Sendable {
 
     /// - Parameter socket: connected, non-blocking.
     private init(
-        _ socket: SharedDescriptor, _ layer: Layer, writer: RecordWriter, reader: RecordReader
+        _ socket: SharedDescriptor, _ layer: Layer, writer: RecordWriter, reader: RecordReader, session: any AnyObject & Sendable
     ) {
         self.socket = socket
         self.layer = layer
+        self.session = session
         sender = Sender(writer)
         receiver = reader
         reader.onKeyUpdateRequested = { [sender] in sender.deferKeyUpdate() }
@@ -38,23 +41,27 @@ package final class Channel: Sendable {
     package static func cleartext(_ socket: SharedDescriptor) -> Channel {
         Channel(
             socket, .cleartext, writer: SocketRecordWriter(socket: socket, rekeyer: nil),
-            reader: SocketRecordReader(socket: socket, rekeyer: nil))
+            reader: SocketRecordReader(socket: socket, rekeyer: nil), session: socket)
     }
 
     /// Records in the kernel, which has both directions' keys already.
     package static func kernel(_ socket: SharedDescriptor, rekeyer: any Rekeyer) -> Channel {
         Channel(
             socket, .kernel, writer: SocketRecordWriter(socket: socket, rekeyer: rekeyer),
-            reader: SocketRecordReader(socket: socket, rekeyer: rekeyer))
+            reader: SocketRecordReader(socket: socket, rekeyer: rekeyer), session: rekeyer)
     }
 
     /// Records in this process.
-    package static func user(_ socket: SharedDescriptor, secrets: SessionSecrets, role: Role) -> Channel {
+    ///
+    /// - Parameter session: kept as long as the channel is.
+    package static func user(
+        _ socket: SharedDescriptor, secrets: SessionSecrets, role: Role, session: any AnyObject & Sendable
+    ) -> Channel {
         let (mine, theirs) =
             role == .client ? (secrets.client, secrets.server) : (secrets.server, secrets.client)
         return Channel(
             socket, .user, writer: UserRecordWriter(socket: socket, suite: secrets.suite, secret: mine),
-            reader: UserRecordReader(socket: socket, suite: secrets.suite, secret: theirs))
+            reader: UserRecordReader(socket: socket, suite: secrets.suite, secret: theirs), session: session)
     }
 
     /// Sends a message and waits until the socket has taken all of it, for callers with a thread to spare.
