@@ -1,0 +1,26 @@
+package import Kernel
+package import RPC
+package import SecureChannel
+
+/// The server engine's side of a handshake: the upcall to tlssd.
+package struct ServerSecurer: ConnectionSecurer {
+    private let daemon: HandshakeDaemon
+    private let mutual: Bool
+    private let patience: Double
+
+    /// - Parameters:
+    ///   - mutual: whether a client must show a certificate: `xprtsec=mtls`.
+    ///   - patience: seconds a handshake may take.
+    package init(daemon: HandshakeDaemon, mutual: Bool, patience: Double) {
+        self.daemon = daemon
+        self.mutual = mutual
+        self.patience = patience
+    }
+
+    package func secure(_ socket: SharedDescriptor, peerAddress: String) throws -> (Channel, Peer.Protection) {
+        let secured = try daemon.secure(
+            socket, HandshakeRequest(peerName: peerAddress, mutual: mutual, deadline: .after(seconds: patience)))
+        let protection = secured.peer.map { Peer.Protection.mutual(fingerprint: $0.fingerprint, subject: $0.subject) }
+        return (secured.channel, protection ?? .tls)
+    }
+}
