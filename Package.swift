@@ -50,7 +50,7 @@ let package = Package(
             name: "FileServer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", log],
             swiftSettings: strict),
         .target(
-            name: "Transfer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", log], swiftSettings: strict),
+            name: "Transfer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", log, system], swiftSettings: strict),
 
         // Private keys and certificates: the daemons (and the certificate commands) alone
         .target(name: "Certificates", dependencies: ["CCrypto", "Kernel"], swiftSettings: strict),

@@ -1,0 +1,131 @@
+import CLinux
+import Glibc
+import Kernel
+import NFS
+import SystemPackage
+
+/// A directory at this end: names are looked up in it by descriptor, whatever becomes of its path meanwhile.
+final class LocalDirectory: Sendable {
+    /// For messages.
+    let path: String
+    private let descriptor: Descriptor
+
+    private init(path: String, _ descriptor: consuming Descriptor) {
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    /// - Parameter path: as the user gave it; empty is the working directory.
+    convenience init(path: String) throws(SystemError) {
+        let path = path.isEmpty ? "." : path
+        self.init(path: path, try Files.open(path, O_RDONLY | O_DIRECTORY))
+    }
+
+    var raw: Int32 { descriptor.raw }
+
+    func name(_ entry: FileName) -> String { path == "/" ? "/\(entry)" : "\(path)/\(entry)" }
+
+    /// Opens a directory in it, without following a symbolic link.
+    func directory(_ entry: FileName) throws(SystemError) -> LocalDirectory {
+        LocalDirectory(path: name(entry), try open(entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+    }
+
+    func open(_ entry: FileName, _ flags: Int32, mode: mode_t = 0) throws(SystemError) -> Descriptor {
+        let result = try systemCall("openat", on: name(entry)) {
+            entry.withCString { Glibc.openat(descriptor.raw, $0, flags | O_CLOEXEC, mode) }
+        }
+        return Descriptor(takingOwnershipOf: result)
+    }
+
+    /// lstat(2); nil where there is no such name.
+    func status(_ entry: FileName) throws(SystemError) -> stat? {
+        var status = stat()
+        do throws(SystemError) {
+            try systemCall("fstatat", on: name(entry)) {
+                entry.withCString { fstatat(descriptor.raw, $0, &status, AT_SYMLINK_NOFOLLOW) }
+            }
+            return status
+        } catch {
+            if error.errno == .noSuchFileOrDirectory { return nil }
+            throw error
+        }
+    }
+
+    /// Makes a directory; one that is there is as good.
+    func makeDirectory(_ entry: FileName) throws(SystemError) {
+        do throws(SystemError) {
+            try systemCall("mkdirat", on: name(entry)) { entry.withCString { mkdirat(descriptor.raw, $0, 0o700) } }
+        } catch {
+            guard error.errno == .fileExists, let there = try status(entry), there.st_mode & S_IFMT == S_IFDIR else {
+                throw error
+            }
+        }
+    }
+
+    func rename(_ from: FileName, to: FileName) throws(SystemError) {
+        try systemCall("renameat", on: name(to)) {
+            from.withCString { from in to.withCString { renameat(descriptor.raw, from, descriptor.raw, $0) } }
+        }
+    }
+
+    /// Removes a file; one that is gone is as good.
+    func remove(_ entry: FileName) {
+        _ = entry.withCString { unlinkat(descriptor.raw, $0, 0) }
+    }
+
+    func readLink(_ entry: FileName) throws(SystemError) -> FileName {
+        var text = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = try systemCall("readlinkat", on: name(entry)) {
+            entry.withCString { readlinkat(descriptor.raw, $0, &text, text.count) }
+        }
+        return FileName(text.prefix(count).map { UInt8(bitPattern: $0) })
+    }
+
+    /// Makes a symbolic link in place of what has the name now, which is never a directory.
+    func makeLink(_ entry: FileName, to text: FileName) throws(SystemError) {
+        let temporary = TemporaryName.make(for: entry)
+        try systemCall("symlinkat", on: name(entry)) {
+            text.withCString { text in temporary.withCString { symlinkat(text, descriptor.raw, $0) } }
+        }
+        do throws(SystemError) {
+            try rename(temporary, to: entry)
+        } catch {
+            remove(temporary)
+            throw error
+        }
+    }
+
+    /// All names but `.` and `..`.
+    func entries() throws(SystemError) -> [FileName] {
+        // A description of its own, so that its position is nobody else's.
+        let own = try Files.open(at: descriptor.raw, ".", O_RDONLY | O_DIRECTORY, named: path)
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        var names: [FileName] = []
+        while true {
+            let count = try systemCall("getdents64", on: path) {
+                buffer.withUnsafeMutableBytes { clinux_getdents64(own.raw, $0.baseAddress, $0.count) }
+            }
+            if count == 0 { return names }
+            buffer.withUnsafeBytes { bytes in
+                var at = 0
+                // struct linux_dirent64: d_ino 8, d_off 8, d_reclen 2, d_type 1, d_name
+                while at + 19 < count {
+                    let length = Int(bytes.loadUnaligned(fromByteOffset: at + 16, as: UInt16.self))
+                    let name = bytes[(at + 19)..<min(at + max(length, 20), count)].prefix { $0 != 0 }
+                    if !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8) { names.append(FileName(name)) }
+                    at += max(length, 20)
+                }
+            }
+        }
+    }
+}
+
+/// The names of files that are not finished: beside the target, hidden, and recognizable.
+enum TemporaryName {
+    static func make(for name: FileName) -> FileName {
+        // `.NAME.XXXXXXXXXX.xfer`, cut so that 255 bytes hold it.
+        let alphabet = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
+        let random = (0..<10).map { _ in alphabet[Int.random(in: 0..<alphabet.count)] }
+        return FileName(Array(".".utf8) + name.bytes.prefix(237) + Array(".".utf8) + random + Array(".xfer".utf8))
+    }
+}

@@ -1,0 +1,89 @@
+/// What stands behind `-o`, in the words of mount_nfs and nfs(5): comma-separated, the last of a kind counts.
+package struct MountOptions: Sendable, Equatable {
+    /// `xprtsec=`
+    package enum Protection: String, Sendable, CaseIterable {
+        /// The server shows a certificate, the client need not.
+        case tls
+        /// Both do.
+        case mtls
+    }
+
+    /// `port=`: of the NFS service, 1...65535.
+    package var port: UInt16 = 2049
+    package var protection = Protection.mtls
+    /// `rsize=`, `wsize=`: bytes of one READ and WRITE; nil: what the server prefers.
+    package var readSize: Int?
+    package var writeSize: Int?
+    /// `nconnect=`: connections at once, 1...16.
+    package var connections = 1
+    /// `timeo=`: how long to wait for anything from the server, in tenths of a second as nfs(5) has it.
+    package var timeout = 600
+    /// `ro`
+    package var readOnly = false
+    /// `tlscertname=`: the name the server's certificate must carry instead of the host's.
+    package var certificateName: String?
+    /// `cafile=`, `cert=`, `key=`: PEM files, for the private tlscd.
+    package var anchors: String?
+    package var certificate: String?
+    package var key: String?
+    /// `tlscd=`: the socket of a running tlscd.
+    package var daemon: String?
+
+    /// Bytes of one READ or WRITE, as nfs(5) has them.
+    package static let sizes = 4096...(4 << 20)
+
+    package init() {}
+
+    /// Reads what stands behind one `-o`.
+    ///
+    /// - Throws: ``UsageError`` naming the option and what is wrong with it.
+    package mutating func apply(_ text: String) throws(UsageError) {
+        for item in text.split(separator: ",") {
+            let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            let value = parts.count > 1 ? String(parts[1]) : nil
+            try apply(name, value)
+        }
+    }
+
+    private mutating func apply(_ name: String, _ value: String?) throws(UsageError) {
+        switch name {
+        case "ro": readOnly = true
+        case "rw": readOnly = false
+        case "vers", "nfsvers":
+            guard value == "3" else { throw UsageError("option \(name)=\(value ?? ""): only NFS version 3 is spoken") }
+        case "proto":
+            guard value == "tcp" || value == "tcp6" else {
+                throw UsageError("option proto=\(value ?? ""): TLS runs over tcp")
+            }
+        case "port": port = UInt16(try number(name, value, 1...65535))
+        case "xprtsec":
+            guard let value, let protection = Protection(rawValue: value) else {
+                throw UsageError("option xprtsec=\(value ?? ""): one of tls, mtls")
+            }
+            self.protection = protection
+        case "rsize": readSize = try number(name, value, Self.sizes)
+        case "wsize": writeSize = try number(name, value, Self.sizes)
+        case "nconnect": connections = try number(name, value, 1...16)
+        case "timeo": timeout = try number(name, value, 1...36000)
+        case "tlscertname": certificateName = try text(name, value)
+        case "cafile": anchors = try text(name, value)
+        case "cert": certificate = try text(name, value)
+        case "key": key = try text(name, value)
+        case "tlscd": daemon = try text(name, value)
+        default: throw UsageError("option '\(name)' is not known")
+        }
+    }
+
+    private func number(_ name: String, _ value: String?, _ range: ClosedRange<Int>) throws(UsageError) -> Int {
+        guard let value, let number = Int(value), range.contains(number) else {
+            throw UsageError("option \(name)=\(value ?? ""): a number from \(range.lowerBound) to \(range.upperBound) is wanted")
+        }
+        return number
+    }
+
+    private func text(_ name: String, _ value: String?) throws(UsageError) -> String {
+        guard let value, !value.isEmpty else { throw UsageError("option \(name)= wants a value") }
+        return value
+    }
+}

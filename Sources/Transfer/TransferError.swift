@@ -1,0 +1,20 @@
+/// A transfer, or one file of it, that failed: in words for a person, the thing and the reason.
+package struct TransferError: Error, Sendable, CustomStringConvertible {
+    package enum Kind: Sendable, Equatable {
+        /// The connection could not be made, or not kept.
+        case connection
+        /// The server said no.
+        case server
+        /// Something at this end: a file, a permission, a full disk.
+        case local
+        /// The source changed while it was read.
+        case sourceChanged
+    }
+    package let kind: Kind
+    package let description: String
+
+    package init(_ kind: Kind, _ description: String) {
+        self.kind = kind
+        self.description = description
+    }
+}
