@@ -1,0 +1,125 @@
+import CProtocol
+
+/// entry3 or entryplus3.
+package struct DirectoryEntry: Hashable, Sendable {
+    package var fileID: UInt64
+    package var name: FileName
+    /// Where to go on after this entry.
+    package var cookie: UInt64
+    /// READDIRPLUS alone, and even there not always.
+    package var attributes: FileAttributes?
+    package var handle: FileHandle?
+
+    package init(
+        fileID: UInt64, name: FileName, cookie: UInt64, attributes: FileAttributes? = nil, handle: FileHandle? = nil
+    ) {
+        self.fileID = fileID
+        self.name = name
+        self.cookie = cookie
+        self.attributes = attributes
+        self.handle = handle
+    }
+
+    /// Bytes as an element of READDIR's list: the "another follows" word and entry3.
+    package var encodedLength: Int { 4 + 8 + 4 + (name.count + 3) & ~3 + 8 }
+
+    /// Bytes as an element of READDIRPLUS's list.
+    package var encodedLengthPlus: Int {
+        var length = encodedLength + 4 + 4
+        if attributes != nil { length += FileAttributes.encodedLength }
+        if let handle { length += 4 + (handle.bytes.count + 3) & ~3 }
+        return length
+    }
+}
+
+/// What READDIR and READDIRPLUS answer. The list is walked here, since rpcgen's routines would recurse as deep as the
+/// peer likes.
+package struct DirectoryListing: Hashable, Sendable {
+    package var attributes: FileAttributes?
+    package var verifier: NFS.Verifier
+    package var entries: [DirectoryEntry]
+    /// There is nothing after these entries.
+    package var endOfDirectory: Bool
+
+    package init(
+        attributes: FileAttributes?, verifier: NFS.Verifier, entries: [DirectoryEntry], endOfDirectory: Bool
+    ) {
+        self.attributes = attributes
+        self.verifier = verifier
+        self.entries = entries
+        self.endOfDirectory = endOfDirectory
+    }
+
+    /// Bytes of the results without entries: the status, the directory's attributes, the verifier, the end of the list
+    /// and eof.
+    package static func overhead(attributes: FileAttributes?) -> Int {
+        4 + 4 + (attributes == nil ? 0 : FileAttributes.encodedLength) + 8 + 4 + 4
+    }
+
+    /// Server: the results of NFS3_OK.
+    package func encode(plus: Bool) throws(XDREncodingError) -> [UInt8] {
+        let length = entries.reduce(Self.overhead(attributes: attributes)) {
+            $0 + (plus ? $1.encodedLengthPlus : $1.encodedLength)
+        }
+        let arena = XDRArena()
+        defer { withExtendedLifetime(arena) {} }
+        var writer = XDRWriter(capacity: length)
+        var fits = writer.append(NFSStatus.ok.rawValue)
+        fits = fits && writer.append(attributes.wire, xdr_post_op_attr)
+        fits = fits && writer.append(verifier)
+        for entry in entries {
+            fits = fits && writer.append(true)
+            fits = fits && writer.append(entry.fileID)
+            fits = fits && writer.append(entry.name.name(arena), xdr_filename3)
+            fits = fits && writer.append(entry.cookie)
+            guard plus else { continue }
+            fits = fits && writer.append(entry.attributes.wire, xdr_post_op_attr)
+            fits = fits && writer.append(entry.handle.wire(arena), xdr_post_op_fh3)
+        }
+        fits = fits && writer.append(false)
+        fits = fits && writer.append(endOfDirectory)
+        guard fits else { throw XDREncodingError() }
+        return writer.bytes()
+    }
+
+    /// Server: the results of a failure.
+    package static func encode(
+        _ status: NFSStatus, _ attributes: FileAttributes?
+    ) throws(XDREncodingError) -> [UInt8] {
+        var wire = READDIR3res()
+        wire.status = status.wire
+        wire.READDIR3res_u.resfail.dir_attributes = attributes.wire
+        return try XDRCoder.encode(wire, xdr_READDIR3res)
+    }
+
+    init(
+        _ results: UnsafeRawBufferPointer, plus: Bool, _ procedure: NFS.ProcedureNumber, _ subject: String
+    ) throws(NFSError) {
+        let malformed = NFSError(malformed: procedure, subject)
+        var reader = XDRReader(results)
+        guard let status = reader.word().map(NFSStatus.init),
+            let attributes = reader.next(post_op_attr(), xdr_post_op_attr, FileAttributes?.init)
+        else { throw malformed }
+        guard status == .ok else { throw NFSError(status, procedure, subject) }
+        guard let verifier = reader.hyper() else { throw malformed }
+        var entries: [DirectoryEntry] = []
+        while true {
+            guard let follows = reader.bool() else { throw malformed }
+            guard follows else { break }
+            guard let fileID = reader.hyper(), let name = reader.next(filename3(), xdr_filename3, FileName.init(wire:)),
+                let cookie = reader.hyper()
+            else { throw malformed }
+            var entry = DirectoryEntry(fileID: fileID, name: name, cookie: cookie)
+            if plus {
+                guard let attributes = reader.next(post_op_attr(), xdr_post_op_attr, FileAttributes?.init),
+                    let handle = reader.next(post_op_fh3(), xdr_post_op_fh3, FileHandle?.init)
+                else { throw malformed }
+                entry.attributes = attributes
+                entry.handle = handle
+            }
+            entries.append(entry)
+        }
+        guard let endOfDirectory = reader.bool(), reader.position == results.count else { throw malformed }
+        self.init(attributes: attributes, verifier: verifier, entries: entries, endOfDirectory: endOfDirectory)
+    }
+}
