@@ -104,6 +104,12 @@ package struct CertificateAuthority: Sendable {
         /// Mode 0600.
         package let keyFile: String
         package let description: CertificateDescription
+
+        package init(certificateFile: String, keyFile: String, description: CertificateDescription) {
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+            self.description = description
+        }
     }
 
     /// Issues a certificate for a server, for `rpcTLSServer` and `serverAuth`.

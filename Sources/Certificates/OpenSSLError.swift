@@ -8,6 +8,8 @@ package struct OpenSSLError: Error, Sendable, CustomStringConvertible {
         package let reason: Int32
         /// OpenSSL's words for the reason, with its detail where it left one.
         package let text: String
+        /// The function of OpenSSL's that left it, where the library was built with names.
+        package let function: String
     }
 
     /// What was being done, in words that go before "failed".
@@ -20,15 +22,19 @@ package struct OpenSSLError: Error, Sendable, CustomStringConvertible {
         var entries: [Entry] = []
         while true {
             var data: UnsafePointer<CChar>?
+            var function: UnsafePointer<CChar>?
             var flags: Int32 = 0
-            let code = ERR_get_error_all(nil, nil, nil, &data, &flags)
+            let code = ERR_get_error_all(nil, nil, &function, &data, &flags)
             if code == 0 { break }
             var text = ERR_reason_error_string(code).map { String(cString: $0) } ?? "error \(String(code, radix: 16))"
             if let data, flags & ERR_TXT_STRING != 0 {
                 let detail = String(cString: data)
                 if !detail.isEmpty { text += " (\(detail))" }
             }
-            entries.append(Entry(library: ERR_GET_LIB(code), reason: ERR_GET_REASON(code), text: text))
+            entries.append(
+                Entry(
+                    library: ERR_GET_LIB(code), reason: ERR_GET_REASON(code), text: text,
+                    function: function.map { String(cString: $0) } ?? ""))
         }
         self.entries = entries
     }

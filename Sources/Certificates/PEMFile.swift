@@ -72,7 +72,10 @@ package enum PEMFile {
     private static func malformed(
         _ purpose: String, _ path: String, _ item: String, _ error: OpenSSLError
     ) -> CertificateError {
-        let nothing = error.entries.isEmpty || error.has(ERR_LIB_PEM, PEM_R_NO_START_LINE)
+        // Keys are read by way of decoders, which say in words of their own that none of them found anything.
+        let nothing =
+            error.has(ERR_LIB_PEM, PEM_R_NO_START_LINE)
+            || error.entries.allSatisfy { $0.library == ERR_LIB_OSSL_DECODER }
         let reason = nothing ? "not PEM with a \(item) in it" : "a damaged \(item): \(error.reasons)"
         return CertificateError(.malformed, "\(purpose) \(path): \(reason)")
     }

@@ -50,6 +50,11 @@ enum FailureReason {
         if has(SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_WRONG_SSL_VERSION, SSL_R_BAD_PROTOCOL_VERSION_NUMBER) {
             return HandshakeFailure(.protocolViolation, "the peer speaks no TLS 1.3 (it answered with an older version)")
         }
+        // OpenSSL refuses by itself what a client has not offered, under this name and no closer one.
+        if has(SSL_R_BAD_EXTENSION) && error.entries.contains(where: { $0.function.contains("alpn") }) {
+            return HandshakeFailure(
+                .protocolViolation, "the peer chose another application protocol (ALPN) than \(sunrpc)")
+        }
         let isProtocol = error.entries.contains { $0.library == ERR_LIB_SSL && $0.reason < ERR_R_FATAL }
         return HandshakeFailure(isProtocol ? .protocolViolation : .local, "the handshake failed: \(error.reasons)")
     }

@@ -54,6 +54,7 @@ import Testing
         let bio = try #require(BIO_new_file(path, "w"))
         #expect(PEM_write_bio_PKCS8PrivateKey(bio, key.pointer, EVP_aes_256_cbc(), "word", 4, nil, nil) == 1)
         BIO_free(bio)
+        chmod(path, 0o600)
         let error = try #require(throws: CertificateError.self) { try PEMFile.privateKey(path) }
         #expect(error.kind == .encrypted)
         #expect(error.reason.contains("passphrase"))

@@ -7,12 +7,29 @@ final class TemporaryDirectory {
     init() {
         var template = Array("/tmp/tlsd-test-XXXXXX".utf8CString)
         path = template.withUnsafeMutableBufferPointer { buffer in
-            mkdtemp(buffer.baseAddress).map { String(cString: $0) } ?? "/nonexistent"
+            guard let start = buffer.baseAddress, let made = mkdtemp(start) else { return "/nonexistent" }
+            return String(cString: made)
         }
     }
 
     deinit {
-        nftw(path, { name, _, _, _ in name.map { remove($0) } ?? 0 }, 16, Int32(FTW_DEPTH.rawValue | FTW_PHYS.rawValue))
+        Self.removeTree(path)
+    }
+
+    /// The names in a directory, without `.` and `..`.
+    static func names(in path: String) -> Set<String> {
+        guard let listing = opendir(path) else { return [] }
+        defer { closedir(listing) }
+        var names: Set<String> = []
+        while let entry = readdir(listing) {
+            names.insert(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        }
+        return names.subtracting([".", ".."])
+    }
+
+    private static func removeTree(_ path: String) {
+        for name in names(in: path) { removeTree(path + "/" + name) }
+        remove(path)
     }
 }
 
