@@ -59,14 +59,21 @@ let package = Package(
             swiftSettings: strict),
 
         // Programs
+        .target(name: "Daemon", dependencies: ["Kernel", "CLinux", argumentParser, log, system], swiftSettings: strict),
+        .target(
+            name: "HandshakeProgram",
+            dependencies: [
+                "Daemon", "TLS", "Certificates", "Handshake", "SecureChannel", "Kernel", argumentParser, log, system,
+            ],
+            path: "Daemons/handshake", swiftSettings: strict),
         .executableTarget(
-            name: "tlscd", dependencies: ["TLS", "Handshake", argumentParser, log], path: "Daemons/tlscd",
+            name: "tlscd", dependencies: ["HandshakeProgram", "SecureChannel", argumentParser], path: "Daemons/tlscd",
             exclude: ["tlscd.service", "tlscd.default"], swiftSettings: strict),
         .executableTarget(
-            name: "tlssd", dependencies: ["TLS", "Handshake", argumentParser, log], path: "Daemons/tlssd",
+            name: "tlssd", dependencies: ["HandshakeProgram", "SecureChannel", argumentParser], path: "Daemons/tlssd",
             exclude: ["tlssd.service", "tlssd.default"], swiftSettings: strict),
         .executableTarget(
-            name: "xferd", dependencies: ["FileServer", argumentParser, log], path: "Daemons/xferd",
+            name: "xferd", dependencies: ["Daemon", "FileServer", "Handshake", "RPC", "SecureChannel", "Kernel", argumentParser, log], path: "Daemons/xferd",
             exclude: ["xferd.service", "xferd.default"], swiftSettings: strict),
         .executableTarget(
             name: "xfer", dependencies: ["Transfer", "Certificates", argumentParser, log], swiftSettings: strict),

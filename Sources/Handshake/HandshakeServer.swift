@@ -44,9 +44,8 @@ package final class HandshakeServer: Sendable {
         try waiting.add(stopping.raw, token: Self.stopToken, events: Epoll.readable)
     }
 
-    /// Serves upcalls on a listening socket until ``stop()``. Blocks.
-    package func run(_ listener: borrowing Descriptor) throws(SystemError) {
-        let raw = listener.raw
+    /// Serves upcalls on a listening, non-blocking socket, which stays the caller's, until ``stop()``. Blocks.
+    package func run(_ raw: Int32) throws(SystemError) {
         let watcher = try Thread("sessions") { [self] in watch() }
         defer { watcher.join() }
         let accepting = try Epoll()

@@ -37,6 +37,9 @@ int clinux_accept(int listener);
 int clinux_pipe(int ends[2]);
 void clinux_name_thread(const char *name);
 
+// prctl(2): PR_SET_DUMPABLE off
+int clinux_hide_memory(void);
+
 // splice(2), with offsets by pointer or null; renameat2(2); getdents64(2)
 ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t count, unsigned flags);
 int clinux_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags);

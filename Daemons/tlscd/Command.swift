@@ -1,0 +1,21 @@
+import ArgumentParser
+import HandshakeProgram
+import SecureChannel
+
+@main
+struct Command: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tlscd",
+        abstract: "Does the client's side of TLS 1.3 handshakes for transfer engines (RFC 9289).",
+        discussion: """
+            It alone reads the private key. An engine hands it a connected socket over its AF_LOCAL socket, and gets back who \
+            the peer is and a secured connection: keys in the kernel where that has kernel TLS, else the traffic secrets of \
+            this one connection.
+
+            SIGHUP loads certificate, key, authorities and revocation lists anew. Sessions outlive a restart of the daemon.
+            """)
+
+    @OptionGroup var options: HandshakeDaemonOptions
+
+    func run() throws { try options.run("tlscd", role: .client) }
+}
