@@ -2,7 +2,7 @@ import CProtocol
 package import SystemPackage
 
 /// nfsstat3, RFC 1813 section 2.6. A number the RFC does not have is kept as it came.
-package struct NFSStatus: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+package struct NFSStatus: RawRepresentable, Hashable, Sendable, Error, CustomStringConvertible {
     package let rawValue: UInt32
 
     package init(rawValue: UInt32) { self.rawValue = rawValue }

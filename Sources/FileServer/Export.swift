@@ -1,0 +1,50 @@
+/// A directory that is served, as the administrator wrote it.
+package struct Export: Hashable, Sendable {
+    /// What clients call it: `/name`, or `/name/more`.
+    package let name: String
+    /// The directory.
+    package let directory: String
+    package let readOnly: Bool
+
+    package init(name: String, directory: String, readOnly: Bool) throws(ExportError) {
+        guard name.hasPrefix("/"), name.count > 1 else {
+            throw ExportError("export \(name): a name begins with / and has something after it")
+        }
+        guard name.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+            .allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." })
+        else { throw ExportError("export \(name): a name has no empty, . or .. component") }
+        guard name.utf8.count <= 255 else { throw ExportError("export \(name): a name has at most 255 bytes") }
+        guard !directory.isEmpty else { throw ExportError("export \(name): no directory is given") }
+        self.name = name
+        self.directory = directory
+        self.readOnly = readOnly
+    }
+
+    /// Of `/name=DIR` or `/name=DIR,ro` or `/name=DIR,rw`; read-only unless it says `rw`.
+    ///
+    /// - Throws: ``ExportError`` that says what is wrong with it.
+    package init(parsing text: String) throws(ExportError) {
+        guard let equals = text.firstIndex(of: "=") else {
+            throw ExportError("export \(text): it is written /name=DIR,ro or /name=DIR,rw")
+        }
+        let name = String(text[..<equals])
+        let words = text[text.index(after: equals)...].split(separator: ",", omittingEmptySubsequences: false)
+        var access: Bool?
+        for word in words.dropFirst() {
+            switch word {
+            case "ro", "rw":
+                guard access == nil else { throw ExportError("export \(name): ro or rw is given more than once") }
+                access = word == "rw"
+            default: throw ExportError("export \(name): unknown option \"\(word)\": there are ro and rw")
+            }
+        }
+        try self.init(name: name, directory: words.first.map(String.init) ?? "", readOnly: access != true)
+    }
+}
+
+/// An export that cannot be served: which, and why.
+package struct ExportError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+
+    init(_ description: String) { self.description = description }
+}

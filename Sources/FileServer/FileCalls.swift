@@ -1,0 +1,78 @@
+import CLinux
+import Glibc
+import Kernel
+import NFS
+import SystemPackage
+
+/// Calls on names as the peer gave them: bytes that need not be UTF-8.
+enum FileCalls {
+    /// openat2(2) that stays beneath `directory` and on its mount, and follows no symbolic link: not even the last component,
+    /// for which CLINUX_O_PATH with O_NOFOLLOW gives the link itself.
+    static func open(
+        beneath directory: Int32, _ name: FileName, _ flags: Int32, mode: mode_t = 0
+    ) throws(SystemError) -> Descriptor {
+        let resolve =
+            UInt64(CLINUX_RESOLVE_BENEATH) | UInt64(CLINUX_RESOLVE_NO_MAGICLINKS)
+            | UInt64(CLINUX_RESOLVE_NO_SYMLINKS) | UInt64(CLINUX_RESOLVE_NO_XDEV)
+        return Descriptor(
+            takingOwnershipOf: try name.withCString { (name) throws(SystemError) -> Int32 in
+                try systemCall("openat2", on: String(cString: name)) {
+                    clinux_openat2(directory, name, UInt64(UInt32(bitPattern: flags | O_CLOEXEC)), UInt64(mode), resolve)
+                }
+            })
+    }
+
+    /// What a client may do next with a file it only knows: O_PATH, of the object itself.
+    static let path = Int32(CLINUX_O_PATH) | O_NOFOLLOW
+
+    /// Opens once more what an O_PATH descriptor stands for, to read or to write: the very same object, whatever its
+    /// name is by now.
+    static func reopen(_ descriptor: Int32, _ flags: Int32) throws(SystemError) -> Descriptor {
+        // O_NONBLOCK: a FIFO would wait for its other end. The caller opens regular files and directories alone, but who
+        // can write to the export could put a FIFO there; on a regular file it must be off again, splice(2) looks at it.
+        let opened = try Files.open(at: AT_FDCWD, proc(descriptor), flags | O_NONBLOCK | O_NOCTTY, named: "the file")
+        try opened.setNonblocking(false)
+        return opened
+    }
+
+    /// The way to an object by its descriptor, for calls that take a path alone.
+    static func proc(_ descriptor: Int32) -> String { "/proc/self/fd/\(descriptor)" }
+
+    static func status(at directory: Int32, _ name: FileName) throws(SystemError) -> stat {
+        var status = stat()
+        try name.withCString { (name) throws(SystemError) in
+            _ = try systemCall("fstatat", on: String(cString: name)) {
+                fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW)
+            }
+        }
+        return status
+    }
+
+    /// Any call on a name in a directory.
+    static func at(
+        _ call: StaticString, _ name: FileName, _ body: (UnsafePointer<CChar>) -> Int32
+    ) throws(SystemError) {
+        try name.withCString { (name) throws(SystemError) in
+            _ = try systemCall(call, on: String(cString: name)) { body(name) }
+        }
+    }
+
+    /// fsync(2) of a directory known by an O_PATH descriptor.
+    static func synchronize(directory: Int32) throws(SystemError) {
+        let opened = try open(beneath: directory, ".", O_RDONLY | O_DIRECTORY)
+        try systemCall("fsync") { fsync(opened.raw) }
+    }
+}
+
+/// Which object a descriptor stands for.
+struct Identity: Hashable, Sendable {
+    let device: UInt64
+    let inode: UInt64
+
+    init(device: UInt64, inode: UInt64) {
+        self.device = device
+        self.inode = inode
+    }
+
+    init(_ status: stat) { self.init(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)) }
+}

@@ -1,0 +1,120 @@
+import CCrypto
+import Glibc
+import Kernel
+import NFS
+import SystemPackage
+
+/// Makes and checks file handles: what a client hands back was made here, for one export, or is refused.
+///
+/// A kernel handle names any inode of the file system, also one outside the export. So every handle carries a message
+/// authentication code, whose key no client knows.
+///
+///     1 byte   layout, 1
+///     4 bytes  export
+///     1 byte   which strategy the object part is of
+///     n bytes  object, as its strategy has it: at most 42
+///    16 bytes  HMAC-SHA256 of all that, truncated (RFC 2104 section 5)
+struct HandleSeal: Sendable {
+    static let keyLength = 32
+    static let objectLimit = FileHandle.limit - 6 - macLength
+    private static let macLength = 16
+
+    private let key: [UInt8]
+
+    /// What a handle says, once its code was found right.
+    struct Contents: Hashable {
+        let export: UInt32
+        let strategy: UInt8
+        let object: [UInt8]
+    }
+
+    /// - Parameter stateFile: where the key is kept, so that handles last across restarts; it is made when it is not there.
+    ///   Nil: a key that lasts as long as the process.
+    /// - Throws: ``SystemError`` where the file can be neither read nor made; EINVAL where it is no key.
+    init(stateFile: String?) throws(SystemError) {
+        var key = [UInt8](repeating: 0, count: Self.keyLength)
+        guard RAND_bytes(&key, Int32(Self.keyLength)) == 1 else { throw SystemError("RAND_bytes", .ioError) }
+        if let stateFile { key = try Self.kept(in: stateFile, orMake: key) }
+        self.key = key
+    }
+
+    private static func kept(in path: String, orMake new: [UInt8]) throws(SystemError) -> [UInt8] {
+        do throws(SystemError) {
+            // Written aside and linked into place: a second server that starts now finds all of a key or none.
+            let temporary = "\(path).\(getpid())"
+            let made = try Files.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+            defer { unlink(temporary) }
+            var result: Result<Void, SystemError> = .success(())
+            new.withUnsafeBytes { bytes in
+                result = Result { () throws(SystemError) in try Files.write(made.raw, bytes, at: 0) }
+            }
+            try result.get()
+            try systemCall("fsync", on: path) { fsync(made.raw) }
+            try systemCall("link", on: path) { link(temporary, path) }
+            return new
+        } catch {
+            guard error.errno == .fileExists || access(path, F_OK) == 0 else { throw error.on(path) }
+        }
+        let file = try Files.open(path, O_RDONLY | O_NOFOLLOW)
+        var key = [UInt8](repeating: 0, count: keyLength + 1)
+        var result: Result<Int, SystemError> = .success(0)
+        key.withUnsafeMutableBytes { buffer in
+            result = Result { () throws(SystemError) in try Files.read(file.raw, into: buffer, at: 0) }
+        }
+        guard try result.get() == keyLength else { throw SystemError("read", .invalidArgument, on: path) }
+        key.removeLast()
+        return key
+    }
+
+    /// The number of an export, by what it is called and what it is.
+    func number(of text: String) -> UInt32 {
+        mac(Array("export \(text)".utf8)).prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    /// - Returns: nil where the object has more than ``objectLimit`` bytes.
+    func seal(export: UInt32, strategy: UInt8, object: [UInt8]) -> FileHandle? {
+        guard object.count <= Self.objectLimit else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(FileHandle.limit)
+        bytes.append(1)
+        bytes.append(contentsOf: export.bigEndianBytes)
+        bytes.append(strategy)
+        bytes.append(contentsOf: object)
+        bytes.append(contentsOf: mac(bytes))
+        return FileHandle(bytes)
+    }
+
+    /// - Returns: nil where it was not made with this key.
+    func open(_ handle: FileHandle) -> Contents? {
+        let bytes = handle.bytes
+        guard bytes.count >= 6 + Self.macLength, bytes.count <= FileHandle.limit, bytes[0] == 1 else { return nil }
+        let body = Array(bytes.dropLast(Self.macLength))
+        let mine = mac(body)
+        let theirs = Array(bytes.suffix(Self.macLength))
+        guard CRYPTO_memcmp(mine, theirs, Self.macLength) == 0 else { return nil }
+        let export = body[1...4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return Contents(export: export, strategy: body[5], object: Array(body.dropFirst(6)))
+    }
+
+    private func mac(_ bytes: [UInt8]) -> [UInt8] {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(EVP_MAX_MD_SIZE)) { digest in
+            var length: UInt32 = 0
+            guard HMAC(EVP_sha256(), key, Int32(Self.keyLength), bytes, bytes.count, digest.baseAddress, &length) != nil,
+                length >= Self.macLength
+            // libcrypto is out of memory, or lacks SHA-256: no handle could be told from a forged one.
+            else { fatalError("HMAC-SHA256 failed") }
+            return Array(digest.prefix(Self.macLength))
+        }
+    }
+}
+
+extension FixedWidthInteger {
+    /// Most significant byte first.
+    var bigEndianBytes: [UInt8] { withUnsafeBytes(of: bigEndian) { Array($0) } }
+
+    /// Of exactly as many bytes as the type has.
+    init?(bigEndianBytes bytes: some Collection<UInt8>) {
+        guard bytes.count == MemoryLayout<Self>.size else { return nil }
+        self = bytes.reduce(0) { $0 << 8 | Self(truncatingIfNeeded: $1) }
+    }
+}

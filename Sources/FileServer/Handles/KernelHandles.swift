@@ -1,0 +1,71 @@
+import CLinux
+import Glibc
+import Kernel
+import NFS
+import SystemPackage
+
+/// Handles that the kernel makes and opens: name_to_handle_at(2), open_by_handle_at(2). They survive renames, restarts and
+/// inode numbers that are used again.
+struct KernelHandles: HandleStrategy {
+    static let tag: UInt8 = 1
+
+    private let root: SharedDescriptor
+    private let mount: Int32
+
+    /// - Parameter root: the export's root, opened for reading: open_by_handle_at takes no O_PATH descriptor.
+    /// - Throws: ``SystemError`` where this file system or this process cannot: EOPNOTSUPP, EPERM.
+    init(_ root: SharedDescriptor) throws(SystemError) {
+        var mount: Int32 = 0
+        let handle = try Self.name(root.raw, "", Int32(CLINUX_AT_EMPTY_PATH), &mount)
+        self.root = root
+        self.mount = mount
+        // Asked of the kernel and not guessed: a handle that cannot be opened again is of no use.
+        let again = try open(handle)
+        guard try Identity(Files.status(again.raw)) == Identity(Files.status(root.raw)) else {
+            throw SystemError("open_by_handle_at", .notSupported)
+        }
+    }
+
+    private static func name(
+        _ directory: Int32, _ name: FileName, _ flags: Int32, _ mount: inout Int32
+    ) throws(SystemError) -> [UInt8] {
+        var type: Int32 = 0
+        var length: UInt32 = 0
+        var bytes = [UInt8](repeating: 0, count: Int(CLINUX_MAX_HANDLE))
+        var mountNumber: Int32 = 0
+        try FileCalls.at("name_to_handle_at", name) { name in
+            clinux_name_to_handle(directory, name, flags, &type, &bytes, &length, &mountNumber)
+        }
+        mount = mountNumber
+        let object = type.bigEndianBytes + bytes.prefix(Int(length))
+        guard object.count <= HandleSeal.objectLimit else { throw SystemError("name_to_handle_at", .overflow) }
+        return object
+    }
+
+    func object(_ descriptor: Int32, _ status: stat, at place: Place?) throws(SystemError) -> [UInt8] {
+        var mount: Int32 = 0
+        return try Self.name(descriptor, "", Int32(CLINUX_AT_EMPTY_PATH), &mount)
+    }
+
+    func object(in directory: Int32, _ status: stat, at place: Place) throws(SystemError) -> [UInt8] {
+        var mount: Int32 = 0
+        let object = try Self.name(directory, place.name, 0, &mount)
+        // Something else is mounted there: its handle would be looked for in this file system.
+        guard mount == self.mount else { throw SystemError("name_to_handle_at", .improperLink) }
+        return object
+    }
+
+    func open(_ object: [UInt8]) throws(SystemError) -> Descriptor {
+        guard let type = Int32(bigEndianBytes: object.prefix(4)) else {
+            throw SystemError("open_by_handle_at", .staleNFSFileHandle)
+        }
+        let bytes = Array(object.dropFirst(4))
+        return Descriptor(
+            takingOwnershipOf: try systemCall("open_by_handle_at") {
+                clinux_open_by_handle(root.raw, type, bytes, UInt32(bytes.count), FileCalls.path | O_CLOEXEC)
+            })
+    }
+
+    func moved(_ identity: Identity, to place: Place) {}
+    func removed(_ identity: Identity) {}
+}

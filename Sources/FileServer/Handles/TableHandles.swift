@@ -1,0 +1,174 @@
+import CLinux
+import Glibc
+import Kernel
+import NFS
+import Synchronization
+import SystemPackage
+
+/// Handles for file systems without handles of their own: device and inode number, and a table of where each was last seen.
+/// What the table has forgotten, or never knew because the server has restarted, is searched for in the export.
+///
+/// An inode number that another file got after its first was removed by this server is told apart by a generation; after
+/// one that somebody else removed it is not, which is this strategy's weakness.
+final class TableHandles: HandleStrategy {
+    static let tag: UInt8 = 2
+
+    private let root: SharedDescriptor
+    private let rootIdentity: Identity
+    /// How many entries a search looks at before it gives up.
+    private let searchLimit: Int
+    private let table: Mutex<Table>
+
+    /// What is known, in two halves: when the young half is full it becomes the old half, and the old half is forgotten. What
+    /// is used goes back to the young half.
+    private struct Table {
+        static let limit = 1 << 15
+        private var young: [Identity: Place] = [:]
+        private var old: [Identity: Place] = [:]
+        /// How often an inode number was given up here. Forgotten all at once when there are too many.
+        private var generations: [Identity: UInt32] = [:]
+
+        mutating func place(_ identity: Identity) -> Place? {
+            if let place = young[identity] { return place }
+            guard let place = old[identity] else { return nil }
+            record(identity, place)
+            return place
+        }
+
+        mutating func record(_ identity: Identity, _ place: Place) {
+            if young.count >= Self.limit {
+                old = young
+                young = [:]
+            }
+            young[identity] = place
+        }
+
+        mutating func forget(_ identity: Identity) {
+            young[identity] = nil
+            old[identity] = nil
+        }
+
+        func generation(_ identity: Identity) -> UInt32? { generations[identity] }
+
+        mutating func retire(_ identity: Identity) {
+            forget(identity)
+            if generations.count >= Self.limit { generations = [:] }
+            generations[identity, default: 0] &+= 1
+        }
+    }
+
+    init(_ root: SharedDescriptor, searchLimit: Int = 200_000) throws(SystemError) {
+        self.root = root
+        self.searchLimit = searchLimit
+        rootIdentity = Identity(try Files.status(root.raw))
+        table = Mutex(Table())
+    }
+
+    func object(_ descriptor: Int32, _ status: stat, at place: Place?) throws(SystemError) -> [UInt8] {
+        written(Identity(status), place)
+    }
+
+    func object(in directory: Int32, _ status: stat, at place: Place) throws(SystemError) -> [UInt8] {
+        written(Identity(status), place)
+    }
+
+    private func written(_ identity: Identity, _ place: Place?) -> [UInt8] {
+        let generation = table.withLock { table in
+            if let place { table.record(identity, place) }
+            return table.generation(identity) ?? 0
+        }
+        return identity.device.bigEndianBytes + identity.inode.bigEndianBytes + generation.bigEndianBytes
+    }
+
+    func moved(_ identity: Identity, to place: Place) { table.withLock { $0.record(identity, place) } }
+    func removed(_ identity: Identity) { table.withLock { $0.retire(identity) } }
+
+    func open(_ object: [UInt8]) throws(SystemError) -> Descriptor {
+        let stale = SystemError("open", .staleNFSFileHandle)
+        guard let device = UInt64(bigEndianBytes: object.prefix(8)),
+            let inode = UInt64(bigEndianBytes: object.dropFirst(8).prefix(8)),
+            let generation = UInt32(bigEndianBytes: object.dropFirst(16))
+        else { throw stale }
+        let identity = Identity(device: device, inode: inode)
+        if identity == rootIdentity { return try FileCalls.open(beneath: root.raw, ".", FileCalls.path) }
+        // A generation that is not known was forgotten in a restart and says nothing.
+        if let known = table.withLock({ $0.generation(identity) }), known != generation { throw stale }
+        if let found = try lookedUp(identity) { return found }
+        table.withLock { $0.forget(identity) }
+        guard let found = try search(for: identity) else { throw stale }
+        return found
+    }
+
+    /// By the table; nil where it does not know, or where something else is there now.
+    private func lookedUp(_ identity: Identity) throws(SystemError) -> Descriptor? {
+        var components: [FileName] = []
+        let complete = table.withLock { table in
+            var next = identity
+            // Deeper than any path is long: directories that were moved behind the server's back could form a circle.
+            while next != rootIdentity {
+                guard components.count < 2048, let place = table.place(next) else { return false }
+                components.append(place.name)
+                next = place.directory
+            }
+            return true
+        }
+        guard complete else { return nil }
+        return try found(identity, Self.joined(components.reversed()))
+    }
+
+    private static func joined(_ components: [FileName]) -> FileName {
+        FileName(Array(components.map(\.bytes).joined(separator: [UInt8(ascii: "/")])))
+    }
+
+    /// What is at `path` beneath the root, where it is the object wanted.
+    private func found(_ identity: Identity, _ path: FileName) throws(SystemError) -> Descriptor? {
+        do throws(SystemError) {
+            let opened = try FileCalls.open(beneath: root.raw, path, FileCalls.path)
+            guard Identity(try Files.status(opened.raw)) == identity else { return nil }
+            return opened
+        } catch {
+            switch error.errno {
+            // Something was moved or removed: the object may be elsewhere.
+            case .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels, .fileNameTooLong, .improperLink: return nil
+            default: throw error
+            }
+        }
+    }
+
+    /// Walks the export, directory by directory, until the inode number turns up.
+    private func search(for identity: Identity) throws(SystemError) -> Descriptor? {
+        var left = searchLimit
+        var directories: [(path: [FileName], identity: Identity)] = [([], rootIdentity)]
+        var next = 0
+        while next < directories.count {
+            let (path, directory) = directories[next]
+            next += 1
+            guard let opened = try found(directory, path.isEmpty ? "." : Self.joined(path)) else { continue }
+            var reader: DirectoryReader
+            do throws(SystemError) {
+                reader = try DirectoryReader(opened.raw)
+            } catch {
+                continue  // not the server's to read: what is in it was never served either
+            }
+            while let entry = try reader.next() {
+                if entry.name == "." || entry.name == ".." { continue }
+                left -= 1
+                if left < 0 { return nil }
+                let place = Place(directory: directory, name: entry.name)
+                if entry.inode == identity.inode, let match = try found(identity, Self.joined(path + [entry.name])) {
+                    table.withLock { $0.record(identity, place) }
+                    return match
+                }
+                // DT_DIR 4, DT_UNKNOWN 0
+                guard entry.type == 4 || entry.type == 0,
+                    let status = try? FileCalls.status(at: opened.raw, entry.name), status.st_mode & S_IFMT == S_IFDIR,
+                    UInt64(status.st_dev) == rootIdentity.device
+                else { continue }
+                let child = Identity(status)
+                table.withLock { $0.record(child, place) }
+                directories.append((path + [entry.name], child))
+            }
+        }
+        return nil
+    }
+}

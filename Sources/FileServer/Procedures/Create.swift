@@ -1,0 +1,106 @@
+import CProtocol
+import Glibc
+import Kernel
+import NFS
+import RPC
+import SystemPackage
+
+extension NFSProgram {
+    /// RFC 1813 section 3.3.8.
+    func create(_ arguments: UnsafeRawBufferPointer) -> Answer {
+        guard let arguments = NFS.Create.Arguments.decode(arguments, CREATE3args()) else { return .garbageArguments }
+        var directory: OpenFile?
+        var data = WeakCacheData()
+        do throws(NFSStatus) {
+            let found = try server.directory(arguments.target.directory)
+            directory = found
+            data = try before(found)
+            guard !found.export.export.readOnly else { throw .readOnly }
+            let name = try arguments.target.name.checked(dots: .exists)
+            let file: OpenFile
+            if let new = try created(name, in: found, arguments.how) {
+                file = new
+            } else {
+                file = try existing(name, in: found, arguments.how)
+            }
+            try server.synchronize(found)
+            return answer(
+                NFS.Create.self,
+                .success(
+                    .init(object: file.handle, attributes: try file.attributes(), directory: data.after(found))))
+        } catch {
+            return answer(NFS.Create.self, .failure(error, data.after(directory)))
+        }
+    }
+
+    /// A new file; nil where there is one of that name.
+    private func created(
+        _ name: FileName, in directory: OpenFile, _ how: NFS.Create.How
+    ) throws(NFSStatus) -> OpenFile? {
+        var attributes =
+            switch how {
+            case .unchecked(let attributes), .guarded(let attributes): attributes
+            case .exclusive(let verifier): SetAttributes(verifier: verifier)
+            }
+        let opened: Descriptor
+        do throws(SystemError) {
+            opened = try FileCalls.open(
+                beneath: directory.path.raw, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+                mode: mode_t((attributes.mode ?? 0o600) & 0o7777))
+        } catch {
+            if error.errno == .fileExists { return nil }
+            throw NFSStatus(error.errno)
+        }
+        do throws(NFSStatus) {
+            let place = Place(directory: directory.identity, name: name)
+            let file = try server.keep(opened, directory.export, at: place, created: true)
+            // What is so already needs no call: the size always, the mode unless the umask took a bit.
+            if attributes.size == 0 { attributes.size = nil }
+            if let mode = attributes.mode, mode & 0o7777 == UInt32(try file.status().st_mode) & 0o7777 {
+                attributes.mode = nil
+            }
+            try file.set(attributes)
+            return file
+        } catch {
+            // The client is told that there is no file, so there is none.
+            unlink(name, in: directory)
+            throw error
+        }
+    }
+
+    private func unlink(_ name: FileName, in directory: OpenFile) {
+        _ = try? FileCalls.at("unlinkat", name) { unlinkat(directory.path.raw, $0, 0) }
+    }
+
+    /// A file that is there already, where `how` takes one.
+    private func existing(
+        _ name: FileName, in directory: OpenFile, _ how: NFS.Create.How
+    ) throws(NFSStatus) -> OpenFile {
+        guard case let file = try server.child(name, of: directory), file.isRegular else { throw .exists }
+        switch how {
+        case .guarded: throw .exists
+        case .unchecked(let attributes):
+            // Only the size counts for a file that exists.
+            try file.set(SetAttributes(size: attributes.size))
+        case .exclusive(let verifier):
+            // A call that was sent twice: the first one created it, and nobody has written since.
+            let attributes = try file.attributes()
+            guard attributes.size == 0, SetAttributes(verifier: verifier).accessTime == .at(attributes.accessTime),
+                SetAttributes(verifier: verifier).modificationTime == .at(attributes.modificationTime)
+            else { throw .exists }
+        }
+        return file
+    }
+}
+
+extension SetAttributes {
+    /// An EXCLUSIVE create's verifier, kept where it lasts as long as the file: in its times, whose seconds have 31 bits on
+    /// every file system. The client sets the real times next, as RFC 1813 section 3.3.8 has it.
+    fileprivate init(verifier: NFS.Verifier) {
+        let high = UInt32(truncatingIfNeeded: verifier >> 32) & 0x7fff_ffff
+        let low = UInt32(truncatingIfNeeded: verifier) & 0x7fff_ffff
+        self.init(
+            accessTime: .at(NFSTime(seconds: high, nanoseconds: 0)),
+            modificationTime: .at(NFSTime(seconds: low, nanoseconds: 0)))
+    }
+}

@@ -1,0 +1,39 @@
+import CProtocol
+import Glibc
+import Kernel
+import NFS
+import RPC
+
+extension NFSProgram {
+    /// RFC 1813 section 3.3.15.
+    func link(_ arguments: UnsafeRawBufferPointer) -> Answer {
+        guard let arguments = NFS.Link.Arguments.decode(arguments, LINK3args()) else { return .garbageArguments }
+        var (file, directory): (OpenFile?, OpenFile?)
+        var data = WeakCacheData()
+        do throws(NFSStatus) {
+            let object = try server.file(arguments.file)
+            file = object
+            let found = try server.directory(arguments.link.directory)
+            directory = found
+            data = try before(found)
+            guard object.export === found.export else { throw .crossDevice }
+            guard !found.export.export.readOnly else { throw .readOnly }
+            guard !object.isDirectory else { throw .isDirectory }
+            let name = try arguments.link.name.checked(dots: .exists)
+            try nfs { () throws(SystemError) in
+                // By /proc: linking a descriptor itself takes a capability.
+                try FileCalls.at("linkat", name) {
+                    linkat(AT_FDCWD, FileCalls.proc(object.path.raw), found.path.raw, $0, AT_SYMLINK_FOLLOW)
+                }
+            }
+            found.export.strategy.moved(object.identity, to: Place(directory: found.identity, name: name))
+            try server.synchronize(found)
+            return answer(
+                NFS.Link.self, .success(.init(attributes: try? object.attributes(), directory: data.after(found))))
+        } catch {
+            return answer(
+                NFS.Link.self,
+                .failure(error, .init(attributes: try? file?.attributes(), directory: data.after(directory))))
+        }
+    }
+}

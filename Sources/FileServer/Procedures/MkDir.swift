@@ -1,0 +1,36 @@
+import CProtocol
+import Glibc
+import Kernel
+import NFS
+import RPC
+
+extension NFSProgram {
+    /// RFC 1813 section 3.3.9.
+    func mkDir(_ arguments: UnsafeRawBufferPointer) -> Answer {
+        guard let arguments = NFS.MkDir.Arguments.decode(arguments, MKDIR3args()) else { return .garbageArguments }
+        var directory: OpenFile?
+        var data = WeakCacheData()
+        do throws(NFSStatus) {
+            let found = try server.directory(arguments.target.directory)
+            directory = found
+            data = try before(found)
+            guard !found.export.export.readOnly else { throw .readOnly }
+            let name = try arguments.target.name.checked(dots: .exists)
+            let mode = mode_t((arguments.attributes.mode ?? 0o700) & 0o7777)
+            try nfs { () throws(SystemError) in
+                try FileCalls.at("mkdirat", name) { mkdirat(found.path.raw, $0, mode) }
+            }
+            let made = try server.child(name, of: found)
+            var attributes = arguments.attributes
+            attributes.size = nil
+            try made.set(attributes)
+            try server.synchronize(found)
+            return answer(
+                NFS.MkDir.self,
+                .success(
+                    .init(object: made.handle, attributes: try made.attributes(), directory: data.after(found))))
+        } catch {
+            return answer(NFS.MkDir.self, .failure(error, data.after(directory)))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import CProtocol
+import Glibc
+import NFS
+import RPC
+
+extension NFSProgram {
+    /// RFC 1813 section 3.3.6. The answer is the results' head and a range of the file, which the transport sends.
+    func read(_ arguments: UnsafeRawBufferPointer) -> Answer {
+        guard let arguments = NFS.Read.Arguments.decode(arguments, READ3args()) else { return .garbageArguments }
+        var file: OpenFile?
+        do throws(NFSStatus) {
+            let found = try server.file(arguments.file)
+            file = found
+            try found.requireRegular()
+            let reader = try found.reader()
+            let attributes = try found.attributes()
+            // Never beyond the end: sendfile would come up short of what the head has promised.
+            let left = attributes.size > arguments.offset ? attributes.size - arguments.offset : 0
+            let count = min(arguments.count, FileServer.transferMaximum, UInt32(clamping: left))
+            guard
+                let head = try? NFS.Read.encode(
+                    .init(attributes: attributes, count: count, endOfFile: UInt64(count) == left))
+            else { return .systemError }
+            return count == 0
+                ? .results(head) : .file(head, reader, offset: arguments.offset, count: Int(count))
+        } catch {
+            guard let bytes = try? NFS.Read.encode(error, try? file?.attributes()) else { return .systemError }
+            return .results(bytes)
+        }
+    }
+}
+
+extension FileServer {
+    /// Bytes that a READ gives at most: FSINFO's rtmax, and wtmax for WRITE, although a longer WRITE is taken.
+    static let transferMaximum: UInt32 = 1 << 20
+}
+
+extension OpenFile {
+    /// RFC 1813 sections 3.3.6 and 3.3.7: NFS3ERR_INVAL where the object is no regular file. Directories have an error of
+    /// their own.
+    func requireRegular() throws(NFSStatus) {
+        if isDirectory { throw .isDirectory }
+        guard isRegular else { throw .invalid }
+    }
+}

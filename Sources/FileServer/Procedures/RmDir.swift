@@ -1,0 +1,32 @@
+import CProtocol
+import Glibc
+import Kernel
+import NFS
+import RPC
+
+extension NFSProgram {
+    /// RFC 1813 section 3.3.13, which has NFS3ERR_INVAL for "." and NFS3ERR_EXIST for "..".
+    func rmDir(_ arguments: UnsafeRawBufferPointer) -> Answer {
+        guard let object = DirectoryOperation.decode(arguments, diropargs3()) else { return .garbageArguments }
+        var directory: OpenFile?
+        var data = WeakCacheData()
+        do throws(NFSStatus) {
+            let found = try server.directory(object.directory)
+            directory = found
+            data = try before(found)
+            guard !found.export.export.readOnly else { throw .readOnly }
+            let name = try object.name.checked(dots: object.name == "." ? .invalid : .exists)
+            let status = try nfs { () throws(SystemError) in try FileCalls.status(at: found.path.raw, name) }
+            guard status.st_mode & S_IFMT == S_IFDIR else { throw .notDirectory }
+            let removeDirectory: Int32 = 0x200  // AT_REMOVEDIR
+            try nfs { () throws(SystemError) in
+                try FileCalls.at("unlinkat", name) { unlinkat(found.path.raw, $0, removeDirectory) }
+            }
+            server.forget(status, in: found.export)
+            try server.synchronize(found)
+            return answer(NFS.RmDir.self, .success(data.after(found)))
+        } catch {
+            return answer(NFS.RmDir.self, .failure(error, data.after(directory)))
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import CProtocol
+import Glibc
+import Kernel
+import NFS
+import RPC
+
+extension NFSProgram {
+    /// RFC 1813 section 3.3.2.
+    func setAttr(_ arguments: UnsafeRawBufferPointer) -> Answer {
+        guard let arguments = NFS.SetAttr.Arguments.decode(arguments, SETATTR3args()) else { return .garbageArguments }
+        var file: OpenFile?
+        var data = WeakCacheData()
+        do throws(NFSStatus) {
+            let found = try server.file(arguments.object)
+            file = found
+            data = try before(found)
+            guard !found.export.export.readOnly else { throw .readOnly }
+            if let time = arguments.guardTime, time != data.before?.changeTime { throw .notSynchronized }
+            try found.set(arguments.attributes)
+            if server.synchronizes, found.isRegular, let opened = try? found.anyOpened() {
+                try nfs { () throws(SystemError) in _ = try systemCall("fsync") { fsync(opened.raw) } }
+            }
+            return answer(NFS.SetAttr.self, .success(data.after(found)))
+        } catch {
+            return answer(NFS.SetAttr.self, .failure(error, data.after(file)))
+        }
+    }
+}
+
+extension OpenFile {
+    /// Sets what is given. The size comes first, since it may not fit; the mode after the owner, since chown(2) takes set-ID
+    /// bits away; the times last, since everything else changes them.
+    func set(_ attributes: SetAttributes) throws(NFSStatus) {
+        let proc = FileCalls.proc(path.raw)
+        if let size = attributes.size {
+            if isDirectory { throw .isDirectory }
+            guard isRegular else { throw .invalid }
+            guard let size = off_t(exactly: size) else { throw .fileTooBig }
+            let writer = try writer()
+            try nfs { () throws(SystemError) in _ = try systemCall("ftruncate") { ftruncate(writer.raw, size) } }
+        }
+        if attributes.uid != nil || attributes.gid != nil {
+            // chown(2): -1 leaves it alone.
+            let (uid, gid) = (attributes.uid ?? .max, attributes.gid ?? .max)
+            try nfs { () throws(SystemError) in _ = try systemCall("chown") { chown(proc, uid, gid) } }
+        }
+        if let mode = attributes.mode {
+            try nfs { () throws(SystemError) in _ = try systemCall("chmod") { chmod(proc, mode_t(mode & 0o7777)) } }
+        }
+        if attributes.accessTime != nil || attributes.modificationTime != nil {
+            let times = try [timespec(attributes.accessTime), timespec(attributes.modificationTime)]
+            try nfs { () throws(SystemError) in
+                _ = try systemCall("utimensat") { utimensat(AT_FDCWD, proc, times, 0) }
+            }
+        }
+    }
+}
+
+extension timespec {
+    /// For utimensat(2).
+    fileprivate init(_ time: SetAttributes.Time?) throws(NFSStatus) {
+        switch time {
+        case nil: self.init(tv_sec: 0, tv_nsec: (1 << 30) - 2)  // UTIME_OMIT
+        case .now: self.init(tv_sec: 0, tv_nsec: (1 << 30) - 1)  // UTIME_NOW
+        case .at(let time):
+            guard time.nanoseconds < 1_000_000_000 else { throw .invalid }
+            self.init(tv_sec: Int(time.seconds), tv_nsec: Int(time.nanoseconds))
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import CProtocol
+import Glibc
+import Kernel
+import NFS
+import RPC
+
+extension NFSProgram {
+    /// RFC 1813 section 3.3.10. The text may say anything: the server follows no symbolic link.
+    func symLink(_ arguments: UnsafeRawBufferPointer) -> Answer {
+        guard let arguments = NFS.SymLink.Arguments.decode(arguments, SYMLINK3args()) else { return .garbageArguments }
+        var directory: OpenFile?
+        var data = WeakCacheData()
+        do throws(NFSStatus) {
+            let found = try server.directory(arguments.target.directory)
+            directory = found
+            data = try before(found)
+            guard !found.export.export.readOnly else { throw .readOnly }
+            let name = try arguments.target.name.checked(dots: .exists)
+            let text = arguments.text
+            guard text.count > 0, !text.bytes.contains(0) else { throw .invalid }
+            try nfs { () throws(SystemError) in
+                try FileCalls.at("symlinkat", name) { name in
+                    text.withCString { symlinkat($0, found.path.raw, name) }
+                }
+            }
+            let made = try server.child(name, of: found)
+            var attributes = arguments.attributes
+            // Linux has neither of a symbolic link.
+            attributes.size = nil
+            attributes.mode = nil
+            try made.set(attributes)
+            try server.synchronize(found)
+            return answer(
+                NFS.SymLink.self,
+                .success(
+                    .init(object: made.handle, attributes: try made.attributes(), directory: data.after(found))))
+        } catch {
+            return answer(NFS.SymLink.self, .failure(error, data.after(directory)))
+        }
+    }
+}
