@@ -1,0 +1,131 @@
+# tlsd: what is built, tested, measured and installed, and how. `make help` lists the targets.
+#
+# One test, on this machine's kernel:   make test-native FILTER='UserRecordLayer.*closeNotify'
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := build
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SYSCONFDIR ?= /etc
+FILTER ?=
+bindir := $(DESTDIR)$(PREFIX)/bin
+unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
+programs := xfer xferd tlscd tlssd
+daemons := xferd tlscd tlssd
+
+# What Debian packages are needed: to build; and to test and to measure besides
+build_packages := libssl-dev libtirpc-dev rpcsvc-proto pkg-config
+test_packages := user-mode-linux kmod iproute2 util-linux strace openssl
+rekey_packages := debootstrap e2fsprogs patchelf
+bench_packages := curl nginx-light
+
+# $(call install_packages,PACKAGE ...): those of them that are missing, and no call of apt at all if none is
+define install_packages
+	@missing=$$(for package in $(1); do \
+	    [[ $$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null) == installed ]] || echo $$package; \
+	done | xargs); \
+	if [[ -z $$missing ]]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	    echo "make: needed, and there is no apt-get to install them with: $$missing" >&2; exit 1; fi; \
+	if ((EUID == 0)); then as=; \
+	elif command -v sudo >/dev/null; then as=sudo; \
+	else echo "make: needed: $$missing. As root: apt-get install $$missing" >&2; exit 1; fi; \
+	echo "== installing $$missing"; \
+	$$as apt-get update -q && $$as env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -q -y --no-install-recommends $$missing
+endef
+
+.PHONY: help
+help: ## what the targets are
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: deps deps-build deps-rekey deps-bench
+deps-build:
+	$(call install_packages,$(build_packages))
+deps: ## install the Debian packages that building and testing need, if any is missing
+	$(call install_packages,$(build_packages) $(test_packages))
+deps-rekey:
+	$(call install_packages,$(test_packages) $(rekey_packages))
+deps-bench:
+	$(call install_packages,$(build_packages) $(bench_packages))
+
+.PHONY: check-protocol
+check-protocol: deps-build
+	Protocol/generate --check
+
+.PHONY: build
+build: check-protocol ## the four programs, for release, with Swift's run-time library in them
+	swift build -c release --static-swift-stdlib
+
+.PHONY: build-tests
+build-tests: deps
+	swift build --build-tests
+
+.PHONY: demo
+demo: build ## push and fetch real files on this machine, and compare
+	Tests/demo/run
+
+.PHONY: test
+test: build-tests ## the whole suite on this machine's kernel, then on a kernel with kernel TLS
+	@echo "== 1 of 2: on this machine's kernel, $$(uname -r)"
+	@Tests/Lab/run-tests "$(FILTER)"
+	@echo "== 2 of 2: on a kernel with kernel TLS"
+	@Tests/Lab/ktls-lab --timeout 2400 -- Tests/Lab/run-tests "$(FILTER)"
+	@echo "== passed: on this machine's kernel and on one with kernel TLS"
+
+.PHONY: test-native
+test-native: build-tests ## the suite on this machine's kernel only (FILTER=regex for some of it)
+	@Tests/Lab/run-tests "$(FILTER)"
+
+.PHONY: test-ktls
+test-ktls: build-tests ## the suite on a kernel with kernel TLS only
+	@Tests/Lab/ktls-lab --timeout 2400 -- Tests/Lab/run-tests "$(FILTER)"
+
+.PHONY: test-rekey
+test-rekey: build-tests deps-rekey ## the KeyUpdate tests on a kernel that can rekey
+	@echo "== on a kernel whose kernel TLS can rekey"
+	@Tests/Lab/peer-lab --kernel unstable --timeout 1200 -- Tests/Lab/run-tests "$(or $(FILTER),KeyUpdate|[Rr]ekey)"
+
+.PHONY: bench
+bench: deps-bench build ## xfer beside curl from nginx
+	Tests/Benchmarks/get-vs-curl
+
+.PHONY: sanitize
+sanitize: deps ## the suite under the address sanitizer, then the thread sanitizer
+	swift test --sanitize address --scratch-path .build-address $(if $(FILTER),--filter "$(FILTER)")
+	swift test --sanitize thread --scratch-path .build-thread $(if $(FILTER),--filter "$(FILTER)")
+
+.PHONY: format-check
+format-check: ## what swift-format would change
+	swift format lint --recursive --parallel Package.swift Sources Daemons Tests
+
+.PHONY: install
+install: ## programs, service units and users, under PREFIX (and DESTDIR); run `make build` first
+	@for program in $(programs); do [[ -x .build/release/$$program ]] || \
+	    { echo "make: .build/release/$$program is not built: make build" >&2; exit 1; }; done
+	install -d $(bindir) $(unitdir) $(DESTDIR)$(SYSCONFDIR)/default \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/tlsd
+	install -m 755 $(addprefix .build/release/,$(programs)) $(bindir)
+	@# An administrator's options are kept
+	@for daemon in $(daemons); do \
+	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' Daemons/$$daemon/$$daemon.service >$(unitdir)/$$daemon.service && \
+	    chmod 644 $(unitdir)/$$daemon.service || exit 1; \
+	    options=$(DESTDIR)$(SYSCONFDIR)/default/$$daemon; \
+	    [[ -e $$options ]] || install -m 644 Daemons/$$daemon/$$daemon.default $$options || exit 1; \
+	done
+	@# The daemons' sockets stand in one directory that neither may clear of the other's
+	@printf '%s\n' 'g tlsd -' 'u tlssd -:tlsd "TLS handshakes, server side"' \
+	    'u tlscd -:tlsd "TLS handshakes, client side"' 'u xferd - "File server"' \
+	    >$(DESTDIR)$(PREFIX)/lib/sysusers.d/tlsd.conf
+	@echo 'd /run/tlsd 1775 root tlsd' >$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tlsd.conf
+	@if [[ -z "$(DESTDIR)" ]] && command -v systemd-sysusers >/dev/null; then \
+	    systemd-sysusers $(PREFIX)/lib/sysusers.d/tlsd.conf && \
+	    systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/tlsd.conf; \
+	else echo "make: the users tlssd, tlscd, xferd and /run/tlsd come with systemd-sysusers and systemd-tmpfiles"; fi
+
+.PHONY: clean
+clean: ## what was built (the labs' cache stays: ~/.cache/tlsd-lab)
+	rm -rf .build .build-address .build-thread
