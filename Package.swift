@@ -53,9 +53,9 @@ let package = Package(
             name: "Transfer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", log, system], swiftSettings: strict),
 
         // Private keys and certificates: the daemons (and the certificate commands) alone
-        .target(name: "Certificates", dependencies: ["CCrypto", "Kernel"], swiftSettings: strict),
+        .target(name: "Certificates", dependencies: ["CCrypto", "Kernel", system], swiftSettings: strict),
         .target(
-            name: "TLS", dependencies: ["COpenSSL", "CCrypto", "Certificates", "Handshake", "SecureChannel", "Kernel", log],
+            name: "TLS", dependencies: ["COpenSSL", "Certificates", "Handshake", "SecureChannel", "Kernel", system],
             swiftSettings: strict),
 
         // Programs
@@ -76,6 +76,6 @@ let package = Package(
             name: "xferd", dependencies: ["Daemon", "FileServer", "Handshake", "RPC", "SecureChannel", "Kernel", argumentParser, log], path: "Daemons/xferd",
             exclude: ["xferd.service", "xferd.default"], swiftSettings: strict),
         .executableTarget(
-            name: "xfer", dependencies: ["Transfer", "Certificates", argumentParser, log], swiftSettings: strict),
+            name: "xfer", dependencies: ["Transfer", "NFS", "Handshake", "SecureChannel", "Certificates", "Kernel", argumentParser, log], swiftSettings: strict),
     ]
 )

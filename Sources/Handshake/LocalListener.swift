@@ -7,7 +7,8 @@ package enum LocalListener {
     /// Listens at `path`.
     ///
     /// A socket that nobody listens on any more, as a killed daemon leaves, is replaced. Everybody may connect: who may
-    /// call is decided by credentials, so that who may not is told why.
+    /// call is decided by credentials, so that who may not is told why. `@name` is an abstract name (unix(7)), which goes
+    /// with the process.
     ///
     /// - Throws: ``SystemError``; EADDRINUSE where a daemon is listening already.
     package static func open(_ path: String) throws(SystemError) -> Descriptor {
@@ -16,11 +17,11 @@ package enum LocalListener {
         do throws(SystemError) {
             socket = try Socket.listen(on: address)
         } catch {
-            guard error.errno == .addressInUse, isAbandoned(address) else { throw error.on(path) }
+            guard error.errno == .addressInUse, !path.hasPrefix("@"), isAbandoned(address) else { throw error.on(path) }
             unlink(path)
             return try open(path)
         }
-        try systemCall("chmod", on: path) { chmod(path, 0o666) }
+        if !path.hasPrefix("@") { try systemCall("chmod", on: path) { chmod(path, 0o666) } }
         return socket
     }
 

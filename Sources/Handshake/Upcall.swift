@@ -27,7 +27,7 @@ final class Upcall: Rekeyer {
         handle = Mutex(Handle(client: client, descriptor: raw))
     }
 
-    func answers() -> Bool { handle.withLock { upcall_null($0.client, 2000) == 0 } }
+    func answers() -> Bool { handle.withLock { upcall_null($0.client, 10_000) == 0 } }
 
     /// - Throws: ``HandshakeFailure`` where the upcall itself failed; what the daemon answered is in `result`.
     func connect(

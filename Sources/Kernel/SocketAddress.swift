@@ -12,13 +12,14 @@ package struct SocketAddress: Sendable, CustomStringConvertible {
         self.length = length
     }
 
-    /// An AF_LOCAL address.
+    /// An AF_LOCAL address: a path, or an abstract name written as `@name` (unix(7)).
     ///
-    /// - Throws: ``SystemError`` ENAMETOOLONG where the path has more than 107 bytes (unix(7)).
+    /// - Throws: ``SystemError`` ENAMETOOLONG where the path has more than 107 bytes.
     package init(path: String) throws(SystemError) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_LOCAL)
-        let bytes = Array(path.utf8)
+        let isAbstract = path.hasPrefix("@")
+        let bytes = isAbstract ? [0] + Array(path.utf8.dropFirst()) : Array(path.utf8)
         guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
             throw SystemError("connect", .fileNameTooLong, on: path)
         }
@@ -27,7 +28,9 @@ package struct SocketAddress: Sendable, CustomStringConvertible {
         withUnsafeMutableBytes(of: &storage) { target in
             withUnsafeBytes(of: address) { target.copyMemory(from: $0) }
         }
-        length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        // An abstract name is all the bytes there are; a path ends at its NUL.
+        let family = MemoryLayout.offset(of: \sockaddr_un.sun_path) ?? 2
+        length = isAbstract ? socklen_t(family + bytes.count) : socklen_t(MemoryLayout<sockaddr_un>.size)
     }
 
     package var family: Int32 { Int32(storage.ss_family) }

@@ -1,0 +1,96 @@
+import ArgumentParser
+import Daemon
+import FileServer
+import Glibc
+import Handshake
+import Kernel
+import Logging
+import RPC
+import SecureChannel
+
+@main
+struct Command: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "xferd",
+        abstract: "Serves directories over NFS version 3 in TLS 1.3 (RFC 1813, RFC 9289).",
+        discussion: """
+            Handshakes are done by tlssd; this process never sees a private key. It acts with the rights of the user it runs as.
+
+              xferd --export /data=/srv/data,ro --tlssd /run/tlsd/tlssd.sock
+            """)
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("A directory to serve: /name=DIR,ro or /name=DIR,rw. May be repeated.", valueName: "export"))
+    var export: [String] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Where to listen: host:port, or :port for every address. May be repeated.", valueName: "address"))
+    var listen: [String] = [":2049"]
+
+    @Option(name: .long, help: ArgumentHelp("The AF_LOCAL socket of tlssd.", valueName: "path"))
+    var tlssd = "/run/tlsd/tlssd.sock"
+
+    @Option(name: .long, help: "Who makes the TLS records: auto, kernel or user.")
+    var recordLayer: String = "auto"
+
+    @Option(name: .long, help: "What a client must show: mtls (a certificate) or tls (nothing).")
+    var xprtsec: String = "mtls"
+
+    @Flag(name: .long, help: "Answer MOUNT in cleartext too: Linux's mount(8) asks it so.")
+    var cleartextMount = false
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Directory where file handles' key is kept, so that handles outlive a restart.", valueName: "dir"))
+    var state: String?
+
+    @Option(name: .long, help: ArgumentHelp("Connections at once.", valueName: "number"))
+    var maximumConnections = 4096
+
+    @Flag(name: .long, help: .hidden)
+    var exitWithStandardInput = false
+
+    @Flag(name: .long, help: .hidden)
+    var announce = false
+
+    @OptionGroup var log: LogOptions
+
+    func validate() throws {
+        guard !export.isEmpty else { throw ValidationError("nothing to serve: --export /name=DIR,ro") }
+        guard RecordLayerChoice(rawValue: recordLayer) != nil else {
+            throw ValidationError("--record-layer: '\(recordLayer)' is none of auto, kernel, user")
+        }
+        guard ["mtls", "tls"].contains(xprtsec) else { throw ValidationError("--xprtsec: '\(xprtsec)' is none of mtls, tls") }
+        guard (1...1_000_000).contains(maximumConnections) else {
+            throw ValidationError("--maximum-connections: 1 to 1000000")
+        }
+    }
+
+    func run() throws {
+        let logger = log.logger("xferd")
+        ProcessSetup.raiseDescriptorLimit()
+        let events = try StopSignals(parent: exitWithStandardInput ? STDIN_FILENO : nil)
+        let files = try FileServer(
+            exports: try export.map { try Export(parsing: $0) }, stateDirectory: state, log: logger)
+        var settings = FileService.Settings()
+        settings.listen = listen
+        settings.mutual = xprtsec == "mtls"
+        settings.cleartextMount = cleartextMount
+        settings.policy.maximumConnections = maximumConnections
+        let daemon = HandshakeDaemon(
+            path: tlssd, role: .server, recordLayer: RecordLayerChoice(rawValue: recordLayer) ?? .auto)
+        let service = try FileService(files, daemon: daemon, settings: settings, log: logger)
+        if announce {
+            // For who started it: the port, where 0 was asked for.
+            print(service.ports.first ?? 0)
+            fflush(nil)
+        }
+        while try events.next() == .reload {
+            logger.notice("SIGHUP: nothing to load anew")
+        }
+        service.stop()
+        logger.notice("stopped")
+    }
+}

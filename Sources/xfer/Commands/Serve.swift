@@ -1,0 +1,154 @@
+import ArgumentParser
+import Certificates
+import Glibc
+import Handshake
+import Kernel
+import SecureChannel
+import Transfer
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve a directory, with everything it takes: tlssd, xferd and certificates made on first use.",
+        discussion: "  xfer serve ~/Public")
+
+    @Option(name: .long, help: ArgumentHelp("The port to listen on; 0 is any that is free.", valueName: "number"))
+    var port: UInt16 = 2049
+
+    @Option(name: .long, help: ArgumentHelp("The address to listen on; every one where left out.", valueName: "address"))
+    var address = ""
+
+    @Flag(name: .long, help: "Let clients write.")
+    var rw = false
+
+    @Option(name: .long, help: ArgumentHelp("A name or address more for the server's certificate.", valueName: "name"))
+    var name: [String] = []
+
+    @Option(name: .long, help: ArgumentHelp("Where certificates and state are kept.", valueName: "dir"))
+    var state: String = StateDirectory.serve
+
+    @Option(name: .long, help: "Who makes the TLS records: auto, kernel or user.")
+    var recordLayer: String = "auto"
+
+    @Option(name: .long, help: .hidden)
+    var logLevel = "warning"
+
+    @Argument(help: "The directory.")
+    var directory: String
+
+    func validate() throws {
+        guard RecordLayerChoice(rawValue: recordLayer) != nil else {
+            throw ValidationError("--record-layer: '\(recordLayer)' is none of auto, kernel, user")
+        }
+    }
+
+    func run() throws {
+        let export = try exportName()
+        let certificates = try ServeCertificates.prepare(state, more: name + (address.isEmpty ? [] : [address]))
+        let signals = try SignalDescriptor([SIGINT, SIGTERM])
+        let tlssd = try PrivateDaemon(
+            .server,
+            PrivateDaemon.Files(
+                certificate: certificates.server.certificateFile, key: certificates.server.keyFile,
+                anchors: certificates.anchors), more: ["--log-level", logLevel])
+        defer { tlssd.stop() }
+        guard let program = ChildProcess.find("xferd") else {
+            throw UsageError("xferd is neither beside this program nor in PATH")
+        }
+        let announcement = try Pipe(capacity: 4096)
+        try announcement.readEnd.setNonblocking(false)
+        let host = address.contains(":") ? "[\(address)]" : address
+        let xferd = try ChildProcess(
+            program,
+            [
+                "--export", "\(export)=\(directory),\(rw ? "rw" : "ro")", "--listen", "\(host):\(port)", "--tlssd",
+                tlssd.path, "--record-layer", recordLayer, "--state", state, "--announce",
+                "--exit-with-standard-input", "--log-level", logLevel,
+            ], output: announcement.writeEnd.raw)
+        defer { xferd.stop() }
+        guard let port = Self.readPort(announcement) else {
+            throw UsageError("xferd could not start: see what it said above")
+        }
+        announce(export, port, certificates)
+        _ = try signals.next()
+    }
+
+    private func exportName() throws -> String {
+        guard let real = realpath(directory, nil) else {
+            throw UsageError("\(directory): \(String(cString: strerror(errno)))")
+        }
+        defer { free(real) }
+        return "/" + (String(cString: real).split(separator: "/").last.map(String.init) ?? "root")
+    }
+
+    /// The port xferd listens on; nil where it ended instead.
+    private static func readPort(_ pipe: borrowing Pipe) -> UInt16? {
+        var text = ""
+        var byte: UInt8 = 0
+        // The write end stays open here, so an end that is not announced has to be noticed by the clock.
+        let deadline = Deadline.after(seconds: 30)
+        while (try? Poll.wait(pipe.readEnd.raw, for: Poll.readable, until: deadline)) ?? 0 != 0,
+            read(pipe.readEnd.raw, &byte, 1) == 1
+        {
+            if byte == UInt8(ascii: "\n") { return UInt16(text) }
+            text.append(Character(UnicodeScalar(byte)))
+        }
+        return nil
+    }
+
+    private func announce(_ export: String, _ port: UInt16, _ certificates: ServeCertificates) {
+        let host = certificates.names.first ?? "localhost"
+        print(
+            """
+            serving \(directory) as \(export), \(rw ? "read-write" : "read-only"), port \(port)
+            whoever has these three files may fetch from it, and nobody else:
+              \(certificates.anchors)
+              \(certificates.client.certificateFile)
+              \(certificates.client.keyFile)
+            fetch from it with
+              xfer get -r -o port=\(port),cafile=\(certificates.anchors),cert=\(certificates.client.certificateFile),key=\(certificates.client.keyFile) \(host):\(export) .
+            """)
+        fflush(nil)
+    }
+}
+
+/// The authority of `xfer serve` and what it issued: made when there is none, or when they do not fit any more.
+struct ServeCertificates {
+    let anchors: String
+    let server: CertificateAuthority.Issued
+    let client: CertificateAuthority.Issued
+    /// What the server's certificate is for.
+    let names: [String]
+
+    static func prepare(_ directory: String, more: [String]) throws -> ServeCertificates {
+        StateDirectory.make(directory)
+        let pki = "\(directory)/pki"
+        let authority =
+            CertificateAuthority.exists(at: pki)
+            ? try CertificateAuthority.open(at: pki)
+            : try CertificateAuthority.create(at: pki, name: "xfer serve on \(hostName)")
+        var names: [String] = []
+        for name in [hostName, "localhost", "127.0.0.1", "::1"] + more where !names.contains(name) { names.append(name) }
+        // Issued anew each time: nobody keeps the server's own, and its names may have changed.
+        let server = try authority.issueServer(names: names, file: "server", replace: true)
+        return ServeCertificates(
+            anchors: authority.certificateFile, server: server, client: try client(of: authority), names: names)
+    }
+
+    /// The client's certificate is kept: people carry it away.
+    private static func client(of authority: CertificateAuthority) throws -> CertificateAuthority.Issued {
+        let (certificate, key) = ("\(authority.directory)/client.pem", "\(authority.directory)/client.key")
+        if let description = try? CertificateDescription(file: certificate), (try? Files.open(key, O_RDONLY)) != nil,
+            (description.notAfter ?? 0) > time(nil) + 30 * 86400
+        {
+            return CertificateAuthority.Issued(certificateFile: certificate, keyFile: key, description: description)
+        }
+        return try authority.issueClient(name: "client", file: "client", replace: true)
+    }
+
+    private static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return text.isEmpty ? "localhost" : text
+    }
+}

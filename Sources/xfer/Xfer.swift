@@ -1,0 +1,71 @@
+import ArgumentParser
+import Glibc
+
+@main
+struct Xfer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "xfer",
+        abstract: "Copies files to and from servers over NFS version 3 in TLS 1.3.",
+        discussion: """
+            A place on a server is written host:/export/path, or nfs://host:port/export/path.
+
+              xfer ls  server:/data
+              xfer get server:/data/report.pdf .
+              xfer put -r results server:/data
+
+            Exit status: 0 all done, 1 nothing could be done, 2 the command line makes no sense, 3 some files failed, \\
+            130 interrupted.
+            """,
+        version: "0.1.0",
+        subcommands: [Get.self, Put.self, List.self, Serve.self, PKI.self])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            Interrupts.block()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let code as ExitStatus {
+            Glibc.exit(code.rawValue)
+        } catch {
+            let code = exitCode(for: error)
+            if code == .validationFailure || code.isSuccess || code == ExitCode(EX_USAGE) {
+                let text = fullMessage(for: error)
+                if code.isSuccess { print(text) } else { Messages.write(text) }
+                Glibc.exit(code.isSuccess ? 0 : ExitStatus.usage.rawValue)
+            }
+            Messages.error(error)
+            Glibc.exit(ExitStatus.nothing.rawValue)
+        }
+    }
+}
+
+/// What a command ends with where it is not simply done; messages have been written.
+enum ExitStatus: Int32, Error {
+    case nothing = 1
+    case usage = 2
+    case some = 3
+    case interrupted = 130
+}
+
+/// What goes to standard error.
+enum Messages {
+    /// A line or several.
+    static func write(_ text: String) { raw(text.hasSuffix("\n") ? text : text + "\n") }
+
+    /// Text as it is.
+    static func raw(_ text: String) {
+        var left = Array(text.utf8)[...]
+        while !left.isEmpty {
+            let count = left.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            // With standard error gone there is nobody to tell.
+            guard count > 0 || (count < 0 && errno == EINTR) else { return }
+            left = left.dropFirst(max(0, count))
+        }
+    }
+
+    static func error(_ error: any Error) { write("xfer: \(error)") }
+}
