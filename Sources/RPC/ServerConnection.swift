@@ -89,7 +89,8 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                     }
                     if stays { return }
                 case .end:
-                    if try channel.sender.enqueue(.closeNotify) { _ = try channel.sender.flush() }
+                    // A client that has closed both ways does not hear our goodbye, and that is nobody's error.
+                    if (try? channel.sender.enqueue(.closeNotify)) ?? false { _ = try? channel.sender.flush() }
                     return close(nil)
                 }
             }
