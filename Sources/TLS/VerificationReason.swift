@@ -30,6 +30,10 @@ enum VerificationReason {
                 + " \(revocations(state)) is out of date \(which)"
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
             X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+            if hasNamesake(store, X509_get_issuer_name(current)) {
+                return "\(subject) is not trusted: its issuer, \(issuer(description)), has the name of one among"
+                    + " \(anchors(state)) and another key: a different authority of the same name \(which)"
+            }
             return "\(subject) is not trusted: its issuer, \(issuer(description)), is not among"
                 + " \(anchors(state)), nor did the peer send a chain that leads there \(which)"
         case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
@@ -49,6 +53,13 @@ enum VerificationReason {
     /// `(certificate CN=name, issuer CN=authority, serial 12AB)`
     static func which(_ description: CertificateDescription) -> String {
         "(certificate \(named(description.subject)), issuer \(issuer(description)), serial \(description.serial))"
+    }
+
+    /// Whether a trust anchor has this name, X509_STORE_CTX_get_by_subject(3).
+    private static func hasNamesake(_ store: OpaquePointer, _ name: OpaquePointer?) -> Bool {
+        guard let name, let found = X509_STORE_CTX_get_obj_by_subject(store, X509_LU_X509, name) else { return false }
+        X509_OBJECT_free(found)
+        return true
     }
 
     private static func issuer(_ description: CertificateDescription) -> String { named(description.issuer) }

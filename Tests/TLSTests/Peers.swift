@@ -163,6 +163,23 @@ final class ForeignPeer: @unchecked Sendable {
         SSL_CTX_free(context)
     }
 
+    /// A client's handshake whose last message goes out in one piece with a first record of data.
+    func handshakeAndSend(_ text: String, over socket: SharedDescriptor) -> Bool {
+        guard let input = BIO_new(BIO_s_mem()), let output = BIO_new(BIO_s_mem()) else { return false }
+        SSL_set_bio(ssl, input, output)
+        var buffer = [UInt8](repeating: 0, count: 32768)
+        while true {
+            let result = SSL_do_handshake(ssl)
+            if result == 1 { SSL_write(ssl, text, Int32(text.utf8.count)) }
+            let count = Int(BIO_read(output, &buffer, Int32(buffer.count)))
+            if count > 0 && send(socket.raw, buffer, count, Int32(MSG_NOSIGNAL)) != count { return false }
+            if result == 1 { return true }
+            guard SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ else { return false }
+            let received = recv(socket.raw, &buffer, buffer.count, 0)
+            guard received > 0, BIO_write(input, buffer, Int32(received)) == Int32(received) else { return false }
+        }
+    }
+
     /// - Returns: whether it succeeded, and the error's words otherwise.
     func handshake() -> (Bool, String) {
         OpenSSLError.clear()
