@@ -129,6 +129,8 @@ final class ForeignPeer: @unchecked Sendable {
         server issued: CertificateAuthority.Issued?, on socket: SharedDescriptor, maximum: Int32 = TLS1_3_VERSION,
         protocols: String? = nil
     ) throws {
+        // OpenSSL's socket BIO writes with write(2).
+        signal(SIGPIPE, SIG_IGN)
         let isServer = issued != nil
         context = try #require(SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method()))
         _ = copenssl_set_max_version(context, maximum)
