@@ -64,7 +64,8 @@ package enum AlternativeName: Sendable, Equatable {
     }
 }
 
-/// Text with everything but printable ASCII as `\xNN`: what a certificate or a command line says goes to logs and terminals.
+/// Text with everything but printable ASCII as `\xNN`: what a certificate or a command line says goes to logs and
+/// terminals.
 package func printable(_ text: String) -> String { printable(Array(text.utf8)) }
 
 package func printable(_ bytes: some Sequence<UInt8>) -> String {

@@ -10,7 +10,8 @@ package struct CertificateAuthority: Sendable {
     /// The directory's path.
     package let directory: String
     package let certificate: Certificate
-    /// What follows an issued certificate so that a peer can verify it: empty for a root, whose certificate the peer has.
+    /// What follows an issued certificate so that a peer can verify it: empty for a root, whose certificate the peer
+    /// has.
     private let chain: [Certificate]
     private let key: PrivateKey
 
@@ -173,7 +174,9 @@ package struct CertificateAuthority: Sendable {
             let key = try PrivateKey.generate()
             return (key, try template.sign(key, issuer: certificate, signer: self.key))
         }
-        let directory = try onFile("directory for certificates") { () throws(SystemError) in try LockedDirectory(target) }
+        let directory = try onFile("directory for certificates") { () throws(SystemError) in
+            try LockedDirectory(target)
+        }
         let isThere = try onFile("certificate") { () throws(SystemError) in
             try directory.has(file + ".pem")
         }
@@ -244,7 +247,9 @@ package struct CertificateAuthority: Sendable {
         }
         if name.isEmpty { throw CertificateError(.invalidName, "an empty name") }
         // ub-common-name, RFC 5280 appendix A.1
-        if name.unicodeScalars.count > 64 { throw refuse("longer than the 64 characters a certificate's name may have") }
+        if name.unicodeScalars.count > 64 {
+            throw refuse("longer than the 64 characters a certificate's name may have")
+        }
         if name.utf8.contains(UInt8(ascii: "*")) { throw refuse("a wildcard, which RPC-with-TLS does not have") }
         if name.utf8.contains(UInt8(ascii: "/")) { throw refuse("'/' cannot be in a name") }
         if name.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7f...0x9f).contains($0.value) }) {

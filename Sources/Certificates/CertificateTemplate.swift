@@ -45,7 +45,8 @@ struct CertificateTemplate {
         return certificate
     }
 
-    /// 128 random bits: RFC 5280 section 4.1.2.2 allows 20 bytes, and no two certificates of an authority share a number.
+    /// 128 random bits: RFC 5280 section 4.1.2.2 allows 20 bytes, and no two certificates of an authority share a
+    /// number.
     private func setSerial(of x509: OpaquePointer) throws(OpenSSLError) {
         let operation = "making a serial number"
         let number = try openSSL(operation) { BN_new() }
@@ -65,7 +66,8 @@ struct CertificateTemplate {
     private func addExtensions(to x509: OpaquePointer, issuer: OpaquePointer) throws(OpenSSLError) {
         var context = X509V3_CTX()
         X509V3_set_ctx(&context, issuer, x509, nil, nil, 0)
-        // The texts are ours; a name from outside never becomes part of one, since commas and colons have a meaning there.
+        // The texts are ours; a name from outside never becomes part of one, since commas and colons have a meaning
+        // there.
         func add(_ identifier: Int32, _ text: String) throws(OpenSSLError) {
             let operation = "adding an extension to a certificate"
             let made = try openSSL(operation) { X509V3_EXT_conf_nid(nil, &context, identifier, text) }

@@ -19,8 +19,10 @@ package enum PEMFile {
 
     /// Every revocation list of a file; one at least.
     package static func revocationLists(_ path: String) throws(CertificateError) -> [RevocationList] {
-        try list(path, "revocation list", "revocation list") { PEM_read_bio_X509_CRL($0, nil, { _, _, _, _ in -1 }, nil) }
-            .map { RevocationList(takingOwnershipOf: $0) }
+        try list(path, "revocation list", "revocation list") {
+            PEM_read_bio_X509_CRL($0, nil, { _, _, _, _ in -1 }, nil)
+        }
+        .map { RevocationList(takingOwnershipOf: $0) }
     }
 
     /// A private key, of a file that others may not read.
@@ -40,8 +42,8 @@ package enum PEMFile {
             if asked {
                 throw CertificateError(
                     .encrypted,
-                    "\(purpose) \(path): a passphrase protects it, and a daemon has nobody to ask (openssl pkey writes it"
-                        + " without one)")
+                    "\(purpose) \(path): a passphrase protects it, and a daemon has nobody to ask (openssl pkey"
+                        + " writes it without one)")
             }
             throw malformed(purpose, path, "private key", error)
         }

@@ -18,7 +18,9 @@ enum ClientHello {
             alert?.pointee = SSL_AD_PROTOCOL_VERSION
             return SSL_CLIENT_HELLO_ERROR
         }
-        if state.context.configuration.strictALPN && field(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation) == nil {
+        if state.context.configuration.strictALPN
+            && field(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation) == nil
+        {
             state.refusal = HandshakeFailure(
                 .protocolViolation, "the peer offered no application protocol (ALPN), and \(sunrpc) is insisted on")
             alert?.pointee = SSL_AD_NO_APPLICATION_PROTOCOL
@@ -48,9 +50,9 @@ enum ClientHello {
             names.append(printableName(name))
             position = start + length
         }
+        let wanted = names.prefix(8).joined(separator: ", ")
         HandshakeState.of(ssl)?.refusal = HandshakeFailure(
-            .protocolViolation,
-            "the peer wants another application protocol (ALPN): \(names.prefix(8).joined(separator: ", ")), not \(sunrpc)")
+            .protocolViolation, "the peer wants another application protocol (ALPN): \(wanted), not \(sunrpc)")
         return SSL_TLSEXT_ERR_ALERT_FATAL
     }
 

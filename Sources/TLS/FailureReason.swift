@@ -6,7 +6,8 @@ import SecureChannel
 
 /// Why SSL_do_handshake(3) failed.
 enum FailureReason {
-    /// The most telling of what is known: what a callback refused, what the peer said, what the socket said, what OpenSSL says.
+    /// The most telling of what is known: what a callback refused, what the peer said, what the socket said, what
+    /// OpenSSL says.
     static func of(_ state: HandshakeState, _ error: OpenSSLError) -> HandshakeFailure {
         if let refusal = state.refusal { return refusal }
         if let alert = state.alertReceived { return refused(alert) }
@@ -18,7 +19,8 @@ enum FailureReason {
                 .connectionLost,
                 state.received == 0
                     ? "the peer closed the connection before it sent anything of a TLS handshake"
-                    : "the peer closed the connection in the handshake, after \(state.received) bytes, without a reason")
+                    : "the peer closed the connection in the handshake, after \(state.received) bytes, without a reason"
+            )
         }
         return fromLibrary(state, error)
     }
@@ -26,7 +28,8 @@ enum FailureReason {
     private static func refused(_ alert: UInt8) -> HandshakeFailure {
         let name = Alert.name(alert)
         if alert == UInt8(SSL_AD_PROTOCOL_VERSION) {
-            return HandshakeFailure(.protocolViolation, "the peer speaks no TLS 1.3 (it answered with the alert \(name))")
+            return HandshakeFailure(
+                .protocolViolation, "the peer speaks no TLS 1.3 (it answered with the alert \(name))")
         }
         let meaning = Alert.meaning(alert).map { ": \($0)" } ?? ""
         return HandshakeFailure(.refusedByPeer, "the peer refused the handshake with the alert \(name)\(meaning)")
@@ -48,7 +51,8 @@ enum FailureReason {
                     + " ('\(printable(state.firstBytes))')")
         }
         if has(SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_WRONG_SSL_VERSION, SSL_R_BAD_PROTOCOL_VERSION_NUMBER) {
-            return HandshakeFailure(.protocolViolation, "the peer speaks no TLS 1.3 (it answered with an older version)")
+            return HandshakeFailure(
+                .protocolViolation, "the peer speaks no TLS 1.3 (it answered with an older version)")
         }
         // OpenSSL refuses by itself what a client has not offered, under this name and no closer one.
         if has(SSL_R_BAD_EXTENSION) && error.entries.contains(where: { $0.function.contains("alpn") }) {

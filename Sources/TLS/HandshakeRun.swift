@@ -108,10 +108,13 @@ final class HandshakeRun {
         func violation(_ reason: String) -> HandshakeFailure { HandshakeFailure(.protocolViolation, reason) }
         guard SSL_version(ssl) == TLS1_3_VERSION else { throw violation("the peer agreed on no TLS 1.3") }
         guard SSL_session_reused(ssl) == 0 else { throw violation("the peer resumed a session, which is not offered") }
-        guard SSL_has_pending(ssl) == 0 else { throw violation("the peer sent more in the handshake than belongs to it") }
+        guard SSL_has_pending(ssl) == 0 else {
+            throw violation("the peer sent more in the handshake than belongs to it")
+        }
         // Kernel TLS sends records of the full size.
         if let session = SSL_get_session(ssl), SSL_SESSION_get_max_fragment_length(session) != 0 {
-            throw violation("the peer insists on short records (max_fragment_length), which the record layers do not send")
+            throw violation(
+                "the peer insists on short records (max_fragment_length), which the record layers do not send")
         }
         guard let cipher = SSL_get_current_cipher(ssl),
             let suite = CipherSuite(rawValue: SSL_CIPHER_get_protocol_id(cipher))

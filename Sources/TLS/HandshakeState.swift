@@ -38,8 +38,8 @@ final class HandshakeState {
         return Unmanaged<HandshakeState>.fromOpaque(raw).takeUnretainedValue()
     }
 
-    /// Keeps a line of SSL_CTX_set_keylog_callback(3), `LABEL CLIENT_RANDOM SECRET` in hexadecimal, if it is one of the two
-    /// wanted. The secret is never part of a String: those are not wiped.
+    /// Keeps a line of SSL_CTX_set_keylog_callback(3), `LABEL CLIENT_RANDOM SECRET` in hexadecimal, if it is one of
+    /// the two wanted. The secret is never part of a String: those are not wiped.
     func takeSecret(_ line: UnsafePointer<CChar>) {
         let text = UnsafeRawBufferPointer(start: line, count: strlen(line))
         let space = UInt8(ascii: " ")

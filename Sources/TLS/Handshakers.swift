@@ -26,8 +26,8 @@ package final class ServerHandshaker: Handshaker {
     }
 }
 
-/// Does the client's side of handshakes. A server that refuses the client's certificate says so only after this side is done
-/// (RFC 8446 section 4.4.4): that alert is the first record the channel receives.
+/// Does the client's side of handshakes. A server that refuses the client's certificate says so only after this side
+/// is done (RFC 8446 section 4.4.4): that alert is the first record the channel receives.
 package final class ClientHandshaker: Handshaker {
     private let holder: ContextHolder
 

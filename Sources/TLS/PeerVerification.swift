@@ -2,8 +2,8 @@ import COpenSSL
 import Certificates
 import Handshake
 
-/// What a peer's certificate must be (RFC 9289 section 5.2.1): issued by somebody trusted, within its dates, not revoked, for
-/// this use, and with the name that was asked for. No name is ever asked of the DNS.
+/// What a peer's certificate must be (RFC 9289 section 5.2.1): issued by somebody trusted, within its dates, not
+/// revoked, for this use, and with the name that was asked for. No name is ever asked of the DNS.
 enum PeerVerification {
     /// The certificate verification callback (SSL_CTX_set_cert_verify_callback(3)).
     ///
@@ -59,7 +59,8 @@ enum PeerVerification {
                 if !usages.contains(where: taken.contains) {
                     let has = usages.map(ExtendedKeyUsage.name).joined(separator: ", ")
                     let names = wanted.map(ExtendedKeyUsage.name).joined(separator: " or ")
-                    return "the certificate is not for this use: its extended key usage is \(has.isEmpty ? "empty" : has),"
+                    return
+                        "the certificate is not for this use: its extended key usage is \(has.isEmpty ? "empty" : has),"
                         + " wanted \(names) \(VerificationReason.which(description))"
                 }
             }
@@ -93,7 +94,8 @@ enum PeerVerification {
             + " \(VerificationReason.which(description))"
     }
 
-    /// What the server chose as application protocol, which has come before its certificate. An alert can still be sent.
+    /// What the server chose as application protocol, which has come before its certificate. An alert can still be
+    /// sent.
     private static func checkProtocol(_ ssl: OpaquePointer, _ state: HandshakeState) -> HandshakeFailure? {
         guard state.context.role == .client else { return nil }
         switch ApplicationProtocol.agreed(ssl) {

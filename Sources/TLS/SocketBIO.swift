@@ -5,8 +5,8 @@ import SystemPackage
 
 /// A BIO on a borrowed non-blocking socket.
 ///
-/// OpenSSL's own (BIO_s_socket(3)) writes with write(2), and a peer that is gone would end the process by SIGPIPE; this one
-/// also keeps the errno, the end of the stream and the first bytes for the reason a person is told.
+/// OpenSSL's own (BIO_s_socket(3)) writes with write(2), and a peer that is gone would end the process by SIGPIPE;
+/// this one also keeps the errno, the end of the stream and the first bytes for the reason a person is told.
 enum SocketBIO {
     /// Made once and never freed.
     nonisolated(unsafe) private static let method: OpaquePointer? = {
@@ -69,12 +69,12 @@ enum SocketBIO {
         }
     }
 
-    private static let control:
-        @convention(c) (OpaquePointer?, Int32, Int, UnsafeMutableRawPointer?) -> Int = { bio, command, _, _ in
-            switch command {
-            case BIO_CTRL_FLUSH: 1
-            case BIO_CTRL_EOF: state(bio)?.reachedEnd == true ? 1 : 0
-            default: 0
-            }
+    private static let control: @convention(c) (OpaquePointer?, Int32, Int, UnsafeMutableRawPointer?) -> Int = {
+        bio, command, _, _ in
+        switch command {
+        case BIO_CTRL_FLUSH: 1
+        case BIO_CTRL_EOF: state(bio)?.reachedEnd == true ? 1 : 0
+        default: 0
         }
+    }
 }

@@ -51,7 +51,8 @@ final class TLSContext: @unchecked Sendable {
         }
         let suites = configuration.cipherSuites.map(\.name).joined(separator: ":")
         try openSSLStatus("choosing the cipher suites \(suites)") { SSL_CTX_set_ciphersuites(context, suites) }
-        // A ticket after the handshake takes sequence number 0 of the application keys, which the record layer counts on.
+        // A ticket after the handshake takes sequence number 0 of the application keys, which the record layer counts
+        // on.
         try openSSLStatus("switching tickets off") { SSL_CTX_set_num_tickets(context, 0) }
         try openSSLStatus("switching early data off") { SSL_CTX_set_max_early_data(context, 0) }
     }

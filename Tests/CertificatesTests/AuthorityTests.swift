@@ -84,7 +84,8 @@ import Testing
     }
 
     @Test func clientCertificateHasItsNamesAndUses() throws {
-        let issued = try authority().issueClient(name: "Zoë, backup", alternativeNames: ["zoe@example.org"], file: "zoe")
+        let issued = try authority().issueClient(
+            name: "Zoë, backup", alternativeNames: ["zoe@example.org"], file: "zoe")
         let description = try CertificateDescription(file: issued.certificateFile)
         #expect(description.subject == "CN=Zo\\C3\\AB\\, backup")
         #expect(description.alternativeNames == ["otherName:1.3.6.1.4.1.2238.1.1.1;zoe@example.org"])
@@ -108,7 +109,8 @@ import Testing
         #expect(verify(issued.certificateFile, under: authority.certificateFile) == X509_V_OK)
         let other = try CertificateAuthority.create(at: directory.path + "/other", name: "other")
         #expect(
-            verify(issued.certificateFile, under: other.certificateFile) == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY)
+            verify(issued.certificateFile, under: other.certificateFile) == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+        )
         let past = Validity(notBefore: 1_700_000_000, notAfter: 1_700_086_400)
         let expired = try authority.issueServer(names: ["old.example"], validity: past)
         #expect(verify(expired.certificateFile, under: authority.certificateFile) == X509_V_ERR_CERT_HAS_EXPIRED)
@@ -141,7 +143,8 @@ import Testing
 
     @Test(arguments: [
         "", "*.example", "a*b", "a..b", ".a", "a.", "a b", "a/b", "-a", "a-", "a,DNS:b", "10.0.0.300", "é.example",
-        String(repeating: "a", count: 64), String(repeating: "abc.", count: 64) + "d", "1.2.3.4,IP:5.6.7.8", "a\0b", "u@h",
+        String(repeating: "a", count: 64), String(repeating: "abc.", count: 64) + "d", "1.2.3.4,IP:5.6.7.8", "a\0b",
+        "u@h",
     ])
     func refusesServerNames(_ name: String) throws {
         let authority = try authority()

@@ -71,7 +71,8 @@ import Testing
 
     @Test func strictPeersAgree() throws {
         let (ours, theirs, _) = try handshake(
-            credentials.clientHandshaker { $0.strictALPN = true }, credentials.serverHandshaker { $0.strictALPN = true })
+            credentials.clientHandshaker { $0.strictALPN = true }, credentials.serverHandshaker { $0.strictALPN = true }
+        )
         #expect(try ours.get().applicationProtocol == "sunrpc")
         #expect(try theirs.get().applicationProtocol == "sunrpc")
     }

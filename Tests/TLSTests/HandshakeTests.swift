@@ -32,7 +32,8 @@ import Testing
     }
 
     @Test func identifiesThePeers() throws {
-        let (clientResult, serverResult, _) = try handshake(credentials.clientHandshaker(), credentials.serverHandshaker())
+        let (clientResult, serverResult, _) = try handshake(
+            credentials.clientHandshaker(), credentials.serverHandshaker())
         let server = try #require(try clientResult.get().peer)
         #expect(server.subject == "CN=files.example")
         #expect(server.issuer == "CN=tlsd certificate authority")
@@ -44,7 +45,9 @@ import Testing
         #expect(client.alternativeNames == ["otherName:1.3.6.1.4.1.2238.1.1.1;backup@example.org"])
     }
 
-    @Test(arguments: ["files.example", "FILES.example", "files.example.", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::1%lo"])
+    @Test(arguments: [
+        "files.example", "FILES.example", "files.example.", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::1%lo",
+    ])
     func acceptsTheServersNames(_ name: String) throws {
         let (client, server, _) = try handshake(
             credentials.clientHandshaker(), credentials.serverHandshaker(), name: name)

@@ -22,7 +22,8 @@ final class TemporaryDirectory {
         defer { closedir(listing) }
         var names: Set<String> = []
         while let entry = readdir(listing) {
-            names.insert(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+            names.insert(
+                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
         }
         return names.subtracting([".", ".."])
     }
