@@ -84,19 +84,19 @@ import Testing
         #expect(status { _ = try f.write(file, "x", offset: .max) } == .fileTooBig)
     }
 
-    #if DEBUG
-        @Test func dataThatCouldNotBeCommittedChangesTheVerifier() throws {
-            let f = try Fixture()
-            try f.directory.write("file", "x")
-            let file = try f.lookup("file")
-            let before = try f.write(file, "y").verifier
-            try FaultScript.with("fdatasync", [.ioError]) {
-                let failure = try f.failure(NFS.Commit.self, .init(file, offset: 0, count: 0))
-                #expect(failure == .io)
-            }
-            #expect(try f.call(NFS.Commit.self, .init(file, offset: 0, count: 0)).verifier != before)
-        }
-    #endif
+    @Test func dataThatCouldNotBeMadeStableChangesTheVerifier() throws {
+        let f = try Fixture()
+        try f.directory.write("file", "x")
+        let file = try f.lookup("file")
+        let before = try f.write(file, "y").verifier
+        // A pipe has no disk: EINVAL.
+        var ends: [Int32] = [-1, -1]
+        try #require(pipe(&ends) == 0)
+        close(ends[1])
+        let pipe = SharedDescriptor(Descriptor(takingOwnershipOf: ends[0]))
+        #expect(throws: NFSStatus.invalid) { try f.server.makeStable(pipe, all: false) }
+        #expect(try f.call(NFS.Commit.self, .init(file, offset: 0, count: 0)).verifier != before)
+    }
 
     @Test func filesStayOpen() throws {
         let f = try Fixture()

@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import Logging
 import NFS
 import RPC
 import SystemPackage
@@ -60,6 +61,9 @@ final class Directory: Sendable {
     }
 }
 
+/// A log for tests.
+let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
 /// A file server over one directory, called as the RPC server would call it.
 struct Fixture {
     let directory: Directory
@@ -76,7 +80,7 @@ struct Fixture {
         self.directory = directory
         server = try FileServer(
             exports: [try Export(name: "/e", directory: directory.path, readOnly: readOnly)], stateDirectory: state,
-            handles: kind, openFiles: openFiles)
+            handles: kind, openFiles: openFiles, log: quiet)
         nfs = NFSProgram(server)
         mount = MountProgram(server)
         root = try #require(try mount.mnt("/e")).root

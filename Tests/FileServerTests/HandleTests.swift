@@ -79,7 +79,7 @@ import Testing
             exports: [
                 try Export(name: "/one", directory: one.path, readOnly: false),
                 try Export(name: "/one/two", directory: two.path, readOnly: true),
-            ], stateDirectory: nil)
+            ], stateDirectory: nil, log: quiet)
         let mount = MountProgram(server)
         let roots = try [#require(try mount.mnt("/one")).root, #require(try mount.mnt("/one/two")).root]
         #expect(roots[0] != roots[1])
