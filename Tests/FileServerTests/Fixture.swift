@@ -19,19 +19,18 @@ final class Directory: Sendable {
     }
 
     deinit {
-        Self.remove(path)
+        Self.remove(Array(path.utf8CString))
     }
 
-    private static func remove(_ path: String) {
+    /// - Parameter path: with its NUL; bytes, since some tests make names that are no text.
+    private static func remove(_ path: [CChar]) {
         if let directory = opendir(path) {
             while let entry = readdir(directory) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name == "." || name == ".." { continue }
-                let child = "\(path)/\(name)"
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) { $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } }
+                if name == [46] || name == [46, 46] { continue }
+                let child = path.dropLast() + [47] + name + [0]
                 // A link to a directory is removed and not entered.
-                if unlink(child) != 0 { remove(child) }
+                if unlink(Array(child)) != 0 { remove(Array(child)) }
             }
             closedir(directory)
         }
