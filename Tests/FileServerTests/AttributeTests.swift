@@ -25,7 +25,7 @@ import Testing
 
     @Test(arguments: [HandleKind.automatic, .table])
     func setAttrSetsEverything(kind: HandleKind) throws {
-        let f = try Fixture(kind)
+        let f = try Fixture(kind, directory: Directory(in: Directory.memory))
         try f.directory.write("file", "hello")
         let file = try f.lookup("file")
         let time = NFSTime(seconds: 1_000_000 as UInt32, nanoseconds: 5000)

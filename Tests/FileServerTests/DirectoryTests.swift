@@ -106,7 +106,7 @@ import Testing
 
     @Test(arguments: [HandleKind.automatic, .table])
     func links(kind: HandleKind) throws {
-        let f = try Fixture(kind)
+        let f = try Fixture(kind, directory: Directory(in: Directory.memory))
         try f.directory.write("file", "x")
         let file = try f.lookup("file")
         let linked = try f.call(NFS.Link.self, .init(file, link: f.target("second")))

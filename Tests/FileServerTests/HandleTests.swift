@@ -94,7 +94,7 @@ import Testing
 
     @Test(arguments: [HandleKind.automatic, .table])
     func whatSomebodyElseDidIsNoticed(kind: HandleKind) throws {
-        let f = try Fixture(kind)
+        let f = try Fixture(kind, directory: Directory(in: Directory.memory))
         f.directory.make(directory: "dir")
         try f.directory.write("file", "x")
         let file = try f.lookup("file")
