@@ -43,8 +43,8 @@ static ssize_t step_over(const uint8_t *bytes, size_t length, size_t *position, 
     return 0;
 }
 
-// libtirpc's routines say only yes or no. What stands before each call of them finds out how long the header is, so that
-// they get exactly it, and tells a header that goes on from one that is wrong.
+// libtirpc's routines say only yes or no. What stands before each call of them finds out how long the header is, so
+// that they get exactly it, and tells a header that goes on from one that is wrong.
 
 ssize_t tlsd_decode_call(const void *bytes, size_t length, struct tlsd_call *call) {
     const uint8_t *at = bytes;

@@ -60,8 +60,8 @@ struct tlsd_reply {
     uint32_t low, high;      // PROG_MISMATCH or RPC_MISMATCH
 };
 
-// A call's header with a credential of `cred_flavor` and the verifier AUTH_NONE. Returns its length, or -1 where it does
-// not fit or the credential is longer than TLSD_MAX_AUTH.
+// A call's header with a credential of `cred_flavor` and the verifier AUTH_NONE. Returns its length, or -1 where it
+// does not fit or the credential is longer than TLSD_MAX_AUTH.
 ssize_t tlsd_encode_call(void *buffer, size_t capacity, uint32_t xid, uint32_t prog, uint32_t vers, uint32_t proc,
                          uint32_t cred_flavor, const void *cred, size_t cred_length);
 

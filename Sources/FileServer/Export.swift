@@ -10,8 +10,9 @@ package struct Export: Hashable, Sendable {
         guard name.hasPrefix("/"), name.count > 1 else {
             throw ExportError("export \(name): a name begins with / and has something after it")
         }
-        guard name.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
-            .allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." })
+        guard
+            name.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+                .allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." })
         else { throw ExportError("export \(name): a name has no empty, . or .. component") }
         guard name.utf8.count <= 255 else { throw ExportError("export \(name): a name has at most 255 bytes") }
         guard !directory.isEmpty else { throw ExportError("export \(name): no directory is given") }

@@ -6,8 +6,8 @@ import SystemPackage
 
 /// Calls on names as the peer gave them: bytes that need not be UTF-8.
 enum FileCalls {
-    /// openat2(2) that stays beneath `directory` and on its mount, and follows no symbolic link: not even the last component,
-    /// for which CLINUX_O_PATH with O_NOFOLLOW gives the link itself.
+    /// openat2(2) that stays beneath `directory` and on its mount, and follows no symbolic link: not even the last
+    /// component, for which CLINUX_O_PATH with O_NOFOLLOW gives the link itself.
     static func open(
         beneath directory: Int32, _ name: FileName, _ flags: Int32, mode: mode_t = 0
     ) throws(SystemError) -> Descriptor {
@@ -17,7 +17,8 @@ enum FileCalls {
         return Descriptor(
             takingOwnershipOf: try name.withCString { (name) throws(SystemError) -> Int32 in
                 try systemCall("openat2", on: String(cString: name)) {
-                    clinux_openat2(directory, name, UInt64(UInt32(bitPattern: flags | O_CLOEXEC)), UInt64(mode), resolve)
+                    clinux_openat2(
+                        directory, name, UInt64(UInt32(bitPattern: flags | O_CLOEXEC)), UInt64(mode), resolve)
                 }
             })
     }
@@ -28,8 +29,9 @@ enum FileCalls {
     /// Opens once more what an O_PATH descriptor stands for, to read or to write: the very same object, whatever its
     /// name is by now.
     static func reopen(_ descriptor: Int32, _ flags: Int32) throws(SystemError) -> Descriptor {
-        // O_NONBLOCK: a FIFO would wait for its other end. The caller opens regular files and directories alone, but who
-        // can write to the export could put a FIFO there; on a regular file it must be off again, splice(2) looks at it.
+        // O_NONBLOCK: a FIFO would wait for its other end. The caller opens regular files and directories alone, but
+        // who can write to the export could put a FIFO there; on a regular file it must be off again, splice(2) looks
+        // at it.
         let opened = try Files.open(at: AT_FDCWD, proc(descriptor), flags | O_NONBLOCK | O_NOCTTY, named: "the file")
         try opened.setNonblocking(false)
         return opened

@@ -1,8 +1,8 @@
+import Glibc
 import Kernel
 package import Logging
-package import RPC
-import Glibc
 import NFS
+package import RPC
 import Synchronization
 import SystemPackage
 
@@ -21,12 +21,13 @@ package final class FileServer: Sendable {
 
     /// - Parameters:
     ///   - exports: what to serve.
-    ///   - stateDirectory: where the key of the file handles is kept, in the file `handle.key`. Nil: it is made anew, and the
-    ///     handles of an earlier run are of no use.
+    ///   - stateDirectory: where the key of the file handles is kept, in the file `handle.key`. Nil: it is made anew,
+    ///     and the handles of an earlier run are of no use.
     ///   - handles: how file handles are made.
     ///   - openFiles: how many objects stay open, see `OpenFileCache`.
-    ///   - synchronizes: whether a change of a directory is on disk before it is answered, as RFC 1813 section 4.8 asks.
-    ///     Without it a crash of the whole machine can lose the last changes; a crash of the server alone loses nothing.
+    ///   - synchronizes: whether a change of a directory is on disk before it is answered, as RFC 1813 section 4.8
+    ///     asks. Without it a crash of the whole machine can lose the last changes; a crash of the server alone loses
+    ///     nothing.
     /// - Throws: ``ExportError`` or ``SystemError``, which say what cannot be served and why.
     package init(
         exports: [Export], stateDirectory: String?, handles: HandleKind = .automatic, openFiles: Int = 256,
@@ -61,8 +62,8 @@ package final class FileServer: Sendable {
     /// What the RPC server is to answer: NFS and MOUNT.
     package var programs: [any Program] { [NFSProgram(self), MountProgram(self)] }
 
-    /// Closes files that no client used for `seconds`. To be called now and then: a file that somebody else removed keeps its
-    /// space as long as it is open here.
+    /// Closes files that no client used for `seconds`. To be called now and then: a file that somebody else removed
+    /// keeps its space as long as it is open here.
     package func closeIdleFiles(after seconds: Double) {
         let age = UInt64(exactly: (max(0, seconds) * 1e9).rounded()) ?? .max
         let (time, overflow) = Deadline.clock.subtractingReportingOverflow(age)
@@ -83,7 +84,8 @@ package final class FileServer: Sendable {
             }
         }
         guard let contents = seal.open(handle) else { throw .badHandle }
-        guard let export = exports.first(where: { $0.number == contents.export }), export.tag == contents.strategy else {
+        guard let export = exports.first(where: { $0.number == contents.export }), export.tag == contents.strategy
+        else {
             throw .stale
         }
         let opened: Descriptor
@@ -137,7 +139,9 @@ package final class FileServer: Sendable {
 
     /// The root of an export.
     func root(_ export: ServedExport) throws(NFSStatus) -> OpenFile {
-        let opened = try nfs { () throws(SystemError) in try FileCalls.open(beneath: export.root.raw, ".", FileCalls.path) }
+        let opened = try nfs { () throws(SystemError) in
+            try FileCalls.open(beneath: export.root.raw, ".", FileCalls.path)
+        }
         return try keep(opened, export, at: nil)
     }
 

@@ -1,6 +1,6 @@
-package import RPC
 import Kernel
 import NFS
+package import RPC
 
 /// NFS version 3 (RFC 1813): which call goes to which procedure.
 package struct NFSProgram: Program {
@@ -11,7 +11,8 @@ package struct NFSProgram: Program {
     package var number: UInt32 { NFS.program }
     package var version: UInt32 { NFS.version }
 
-    /// RENAME with the longest names and SYMLINK with the longest text are a little over 8 KiB; a WRITE's data does not count.
+    /// RENAME with the longest names and SYMLINK with the longest text are a little over 8 KiB; a WRITE's data does not
+    /// count.
     package func argumentLimit(procedure: UInt32) -> Int { 16 << 10 }
 
     package func payload(procedure: UInt32, arguments: UnsafeRawBufferPointer) -> PayloadPosition {

@@ -20,7 +20,8 @@ final class OpenFile: Sendable {
     ///   - path: of the object, O_PATH.
     ///   - created: `path` is not O_PATH but open for reading and writing, since the file was just created.
     init(
-        _ export: ServedExport, _ handle: FileHandle, _ path: consuming Descriptor, _ status: stat, created: Bool = false
+        _ export: ServedExport, _ handle: FileHandle, _ path: consuming Descriptor, _ status: stat,
+        created: Bool = false
     ) {
         self.export = export
         self.handle = handle

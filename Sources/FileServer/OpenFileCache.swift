@@ -4,8 +4,8 @@ import Synchronization
 
 /// The files that clients used last, open: READ and WRITE open nothing.
 ///
-/// Bounded; what was not used for the longest time goes first. A file that is in use when it goes is closed when its last
-/// user is done.
+/// Bounded; what was not used for the longest time goes first. A file that is in use when it goes is closed when its
+/// last user is done.
 final class OpenFileCache: Sendable {
     private struct Entry {
         let file: OpenFile
@@ -24,7 +24,8 @@ final class OpenFileCache: Sendable {
     private let limit: Int
     private let state = Mutex(State())
 
-    /// - Parameter limit: how many objects stay open. Each takes one descriptor, a file that is read or written up to three.
+    /// - Parameter limit: how many objects stay open. Each takes one descriptor, a file that is read or written up to
+    ///   three.
     init(limit: Int) { self.limit = max(1, limit) }
 
     subscript(handle: FileHandle) -> OpenFile? {
@@ -71,8 +72,8 @@ final class OpenFileCache: Sendable {
         }
     }
 
-    /// Closes what nobody used since `time`, nanoseconds of CLOCK_MONOTONIC: a file that somebody else removed keeps its space
-    /// as long as it is open here.
+    /// Closes what nobody used since `time`, nanoseconds of CLOCK_MONOTONIC: a file that somebody else removed keeps
+    /// its space as long as it is open here.
     func drop(unusedSince time: UInt64) { state.withLock { remove(&$0) { $0.time < time } } }
 
     var count: Int { state.withLock { $0.entries.count } }

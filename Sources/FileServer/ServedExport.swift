@@ -33,7 +33,8 @@ final class ServedExport: Sendable {
         self.export = export
         self.seal = seal
         rootIdentity = Identity(status)
-        // The directory is part of it: after the name is given to another directory, the handles of the old one are stale.
+        // The directory is part of it: after the name is given to another directory, the handles of the old one are
+        // stale.
         number = seal.number(of: "\(export.name) \(Self.canonical(export.directory)) \(status.st_ino)")
         if kind == .automatic, let kernel = try? KernelHandles(root) {
             strategy = kernel

@@ -74,7 +74,8 @@ package struct FileAttributes: Hashable, XDRValue {
     package var wire: fattr3 {
         fattr3(
             type: ftype3(type.rawValue), mode: mode, nlink: linkCount, uid: uid, gid: gid, size: size3(size),
-            used: size3(used), rdev: specdata3(specdata1: deviceMajor, specdata2: deviceMinor), fsid: CProtocol.uint64(fileSystem),
+            used: size3(used), rdev: specdata3(specdata1: deviceMajor, specdata2: deviceMinor),
+            fsid: CProtocol.uint64(fileSystem),
             fileid: fileid3(fileID), atime: accessTime.wire, mtime: modificationTime.wire, ctime: changeTime.wire)
     }
 }

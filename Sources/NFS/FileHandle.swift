@@ -13,7 +13,6 @@ package struct FileHandle: Hashable, Sendable {
         self.bytes = bytes
     }
 
-
     package func wire(_ arena: XDRArena) -> nfs_fh3 {
         var wire = nfs_fh3()
         wire.data.data_len = UInt32(clamping: bytes.count)

@@ -83,8 +83,8 @@ package struct NFSStatus: RawRepresentable, Hashable, Sendable, Error, CustomStr
 
     package var description: String { "\(text) (\(name))" }
 
-    /// What a server answers where the kernel said `errno`. Errors without a number of their own are the server's: EIO's
-    /// kin become NFS3ERR_IO, exhaustion that passes becomes NFS3ERR_JUKEBOX (RFC 1813 section 2.6).
+    /// What a server answers where the kernel said `errno`. Errors without a number of their own are the server's:
+    /// EIO's kin become NFS3ERR_IO, exhaustion that passes becomes NFS3ERR_JUKEBOX (RFC 1813 section 2.6).
     package init(_ errno: Errno) {
         switch errno {
         case .notPermitted: self = .notPermitted

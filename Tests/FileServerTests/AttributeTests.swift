@@ -57,7 +57,8 @@ import Testing
         #expect(try f.failure(NFS.SetAttr.self, .init(dir, SetAttributes(size: 0))) == .isDirectory)
         #expect(try f.failure(NFS.SetAttr.self, .init(file, SetAttributes(size: .max))) == .fileTooBig)
         let nanoseconds = NFSTime(seconds: 1 as UInt32, nanoseconds: 1_000_000_000)
-        #expect(try f.failure(NFS.SetAttr.self, .init(file, SetAttributes(modificationTime: .at(nanoseconds)))) == .invalid)
+        #expect(
+            try f.failure(NFS.SetAttr.self, .init(file, SetAttributes(modificationTime: .at(nanoseconds)))) == .invalid)
     }
 
     @Test func accessAnswersWhatWasAsked() throws {

@@ -25,7 +25,8 @@ import Testing
         try directory.write("file", "x")
         func reason(_ path: String) throws -> String? {
             let export = try Export(name: "/e", directory: path, readOnly: true)
-            return #expect(throws: ExportError.self) { try FileServer(exports: [export], stateDirectory: nil) }?.description
+            return #expect(throws: ExportError.self) { try FileServer(exports: [export], stateDirectory: nil) }?
+                .description
         }
         let missing = "\(directory.path)/missing"
         #expect(try reason(missing) == "export /e: \(missing): no such directory")

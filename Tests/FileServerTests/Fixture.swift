@@ -30,7 +30,9 @@ final class Directory: Sendable {
     private static func remove(_ path: [CChar]) {
         if let directory = opendir(path) {
             while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: &entry.pointee.d_name) { $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } }
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                    $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) }
+                }
                 if name == [46] || name == [46, 46] { continue }
                 let child = path.dropLast() + [47] + name + [0]
                 // A link to a directory is removed and not entered.
@@ -143,7 +145,8 @@ struct Fixture {
         let head = try NFS.Write.encode(
             .init(handle, offset: offset, count: UInt32(data.count), stability: stability))
         #expect(
-            head.withUnsafeBytes { nfs.payload(procedure: 7, arguments: $0) } == .at(offset: head.count, count: data.count))
+            head.withUnsafeBytes { nfs.payload(procedure: 7, arguments: $0) }
+                == .at(offset: head.count, count: data.count))
         let start = head.withUnsafeBytes { nfs.begin(.of(.write), arguments: $0, payload: data.count) }
         let answer: Answer
         switch start {

@@ -12,7 +12,11 @@ import Testing
         let set = SetAttributes(mode: 0o600, uid: nil, size: 5, accessTime: .now)
         return try [
             (.getAttr, XDRCoder.encode(file)),
-            (.setAttr, XDRCoder.encode(NFS.SetAttr.Arguments(file, set, guardTime: NFSTime(seconds: 1 as UInt32, nanoseconds: 1)))),
+            (
+                .setAttr,
+                XDRCoder.encode(
+                    NFS.SetAttr.Arguments(file, set, guardTime: NFSTime(seconds: 1 as UInt32, nanoseconds: 1)))
+            ),
             (.lookup, XDRCoder.encode(target)),
             (.access, XDRCoder.encode(NFS.Access.Arguments(file, .read))),
             (.readLink, XDRCoder.encode(file)),
@@ -43,7 +47,8 @@ import Testing
         try f.directory.write("file", "content")
         for (procedure, arguments) in try calls(f) {
             for length in 0..<arguments.count {
-                #expect(isGarbage(f.nfs.call(procedure, Array(arguments.prefix(length)))), "\(procedure) cut at \(length)")
+                #expect(
+                    isGarbage(f.nfs.call(procedure, Array(arguments.prefix(length)))), "\(procedure) cut at \(length)")
             }
             #expect(isGarbage(f.nfs.call(procedure, arguments + [0, 0, 0, 0])), "\(procedure) with more")
             #expect(!isGarbage(f.nfs.call(procedure, arguments)), "\(procedure)")
@@ -71,10 +76,14 @@ import Testing
         for _ in 0..<3000 {
             var changed = head
             for _ in 0..<2 { changed[Int.random(in: changed.indices)] = .random(in: 0...255) }
-            guard case .at(let offset, let count) = changed.withUnsafeBytes({ f.nfs.payload(procedure: 7, arguments: $0) })
+            guard
+                case .at(let offset, let count) = changed.withUnsafeBytes({ f.nfs.payload(procedure: 7, arguments: $0) }
+                )
             else { continue }
             #expect(offset <= changed.count && count <= NFS.payloadLimit)
-            let start = changed.prefix(offset).withUnsafeBytes { f.nfs.begin(.of(.write), arguments: $0, payload: count) }
+            let start = changed.prefix(offset).withUnsafeBytes {
+                f.nfs.begin(.of(.write), arguments: $0, payload: count)
+            }
             if case .write(_, let finish) = start { _ = finish(nil) }
         }
     }
@@ -83,7 +92,8 @@ import Testing
         let f = try Fixture()
         guard case .procedureUnavailable = f.nfs.call(.number(22), arguments: .init(start: nil, count: 0)),
             case .procedureUnavailable = f.mount.call(.number(6), arguments: .init(start: nil, count: 0)),
-            case .answered(.garbageArguments) = f.nfs.begin(.of(.read), arguments: .init(start: nil, count: 0), payload: 4)
+            case .answered(.garbageArguments) = f.nfs.begin(
+                .of(.read), arguments: .init(start: nil, count: 0), payload: 4)
         else {
             Issue.record("a procedure that there is not was answered")
             return

@@ -23,7 +23,9 @@ import Testing
         for path: FileName in ["/e/a/b", "/e//a/./b/", "//e/a/b"] { #expect(try f.mount.mnt(path)?.root == b) }
         #expect(try f.mount.mnt("/e/")?.root == f.root)
         #expect(try f.mount.mnt("/e")?.flavors == [1, 0])
-        for path: FileName in ["/", "", "e", "/ee", "/x", "/e/missing"] { #expect(status(f, path) == .noEntry, "\(path)") }
+        for path: FileName in ["/", "", "e", "/ee", "/x", "/e/missing"] {
+            #expect(status(f, path) == .noEntry, "\(path)")
+        }
         #expect(status(f, "/e/a/..") == .accessDenied)
         #expect(status(f, "/e/../e") == .accessDenied)
         #expect(status(f, "/e/file") == .notDirectory)
@@ -44,7 +46,9 @@ import Testing
         #expect(try dump() == [.init(host: host, path: "/e/a")])
         #expect(f.mount.results(.umntAll)?.isEmpty == true)
         #expect(try dump().isEmpty)
-        let exports = try #require(f.mount.results(.export)).withUnsafeBytes { try Mount.decodeExports($0, subject: "t") }
+        let exports = try #require(f.mount.results(.export)).withUnsafeBytes {
+            try Mount.decodeExports($0, subject: "t")
+        }
         #expect(exports == [Mount.ExportEntry(path: "/e")])
         #expect(f.mount.results(.null)?.isEmpty == true)
     }

@@ -35,7 +35,9 @@ import Testing
         let file = try #require(made.object)
         let head = try NFS.Write.encode(.init(file, offset: 0, count: 1 << 20, stability: .unstable))
         let bytes = try nfs.results(.write, head + [UInt8](repeating: 7, count: 1 << 20))
-        let error = #expect(throws: NFSError.self) { try bytes.withUnsafeBytes { try NFS.Write.decode($0, subject: "t") } }
+        let error = #expect(throws: NFSError.self) {
+            try bytes.withUnsafeBytes { try NFS.Write.decode($0, subject: "t") }
+        }
         #expect(error?.status == .noSpace)
         // A text this long needs a page of its own, and there is none left.
         let text = FileName([UInt8](repeating: 120, count: 4000))

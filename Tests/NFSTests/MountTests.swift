@@ -41,7 +41,8 @@ import Testing
                 try bytes.prefix(length).withUnsafeBytes { try Mount.decodeExports($0, subject: "s") }
             }
         }
-        #expect(try Mount.encode([Mount.ExportEntry]()).withUnsafeBytes { try Mount.decodeExports($0, subject: "s") } == [])
+        #expect(
+            try Mount.encode([Mount.ExportEntry]()).withUnsafeBytes { try Mount.decodeExports($0, subject: "s") } == [])
     }
 
     @Test func statusesOfNFSThatMountLacksAreTheServersFault() {

@@ -95,7 +95,9 @@ import Testing
         #expect(tlsd_decode_auth_sys(bytes, bytes.count, &decoded) == 0)
         #expect(decoded.uid == 1000 && decoded.gid == 100 && decoded.count == 16)
         #expect(decoded.groups.0 == 5 && decoded.groups.15 == 6 && decoded.machine.0 == 65 && decoded.machine.1 == 0)
-        for length in 0..<bytes.count { #expect(tlsd_decode_auth_sys(bytes, length, &decoded) == -1, "cut at \(length)") }
+        for length in 0..<bytes.count {
+            #expect(tlsd_decode_auth_sys(bytes, length, &decoded) == -1, "cut at \(length)")
+        }
         #expect(tlsd_decode_auth_sys(bytes + [0, 0, 0, 0], bytes.count + 4, &decoded) == -1)
         var long = bytes
         long[6] = 1  // a machine name of 257 bytes
@@ -110,7 +112,9 @@ import Testing
         let good = encoded { tlsd_encode_call($0, $1, 77, 100003, 3, 7, 1, [1, 2, 3, 4], 4) }
         for _ in 0..<20_000 {
             var bytes = good
-            for _ in 0..<3 { bytes[Int.random(in: bytes.indices, using: &generator)] = .random(in: 0...255, using: &generator) }
+            for _ in 0..<3 {
+                bytes[Int.random(in: bytes.indices, using: &generator)] = .random(in: 0...255, using: &generator)
+            }
             _ = tlsd_decode_call(bytes, bytes.count, &call)
             bytes[7] = 1
             _ = tlsd_decode_reply(bytes, bytes.count, &reply)

@@ -1,5 +1,4 @@
 import CProtocol
-
 import RPC
 import SystemPackage
 import Testing
@@ -14,7 +13,8 @@ enum Sample {
     static let attributes = FileAttributes(
         type: .regular, mode: 0o4755, linkCount: 3, uid: 1000, gid: 100, size: 1 << 40, used: 4096, deviceMajor: 8,
         deviceMinor: 1, fileSystem: 0xfeed_face_dead_beef, fileID: 42, accessTime: time,
-        modificationTime: NFSTime(seconds: 2 as UInt32, nanoseconds: 3), changeTime: NFSTime(seconds: 4 as UInt32, nanoseconds: 5))
+        modificationTime: NFSTime(seconds: 2 as UInt32, nanoseconds: 3),
+        changeTime: NFSTime(seconds: 4 as UInt32, nanoseconds: 5))
     static let data = WeakCacheData(before: WeakCacheData.Before(attributes), after: attributes)
     static let set = SetAttributes(
         mode: 0o640, uid: 7, gid: 8, size: 9, accessTime: .now, modificationTime: .at(time))
@@ -28,7 +28,8 @@ enum Sample {
     }
 }
 
-/// Decodes what was encoded, then every beginning of it, then it with every byte changed: the last two must only not trap.
+/// Decodes what was encoded, then every beginning of it, then it with every byte changed: the last two must only not
+/// trap.
 func roundTrip<V: XDRValue & Equatable>(_ value: V, _ initial: V.Wire) throws {
     let bytes = try XDRCoder.encode(value)
     #expect(bytes.count % 4 == 0)
@@ -85,7 +86,8 @@ where P.Success: Equatable, P.Failure: Equatable {
         try roundTrip(NFS.MkDir.Arguments(Sample.target, Sample.set), MKDIR3args())
         try roundTrip(NFS.SymLink.Arguments(Sample.target, Sample.set, text: "../there"), SYMLINK3args())
         try roundTrip(NFS.MkNod.Arguments(Sample.target, .blockDevice(Sample.set, major: 1, minor: 2)), MKNOD3args())
-        try roundTrip(NFS.MkNod.Arguments(Sample.target, .characterDevice(Sample.set, major: 1, minor: 2)), MKNOD3args())
+        try roundTrip(
+            NFS.MkNod.Arguments(Sample.target, .characterDevice(Sample.set, major: 1, minor: 2)), MKNOD3args())
         try roundTrip(NFS.MkNod.Arguments(Sample.target, .socket(Sample.set)), MKNOD3args())
         try roundTrip(NFS.MkNod.Arguments(Sample.target, .fifo(Sample.set)), MKNOD3args())
         try roundTrip(NFS.MkNod.Arguments(Sample.target, .other(.regular)), MKNOD3args())
@@ -165,7 +167,9 @@ where P.Success: Equatable, P.Failure: Equatable {
         #expect(NFSStatus(rawValue: 4711).name == "nfsstat3 4711")
         #expect(NFSStatus(.noSpace) == .noSpace && NFSStatus(.directoryNotEmpty) == .notEmpty)
         #expect(NFSStatus(.timedOut) == .io)
-        #expect(NFSError(.noSpace, .write, "/e/f").description == "/e/f: no space left on the server (WRITE: NFS3ERR_NOSPC)")
+        #expect(
+            NFSError(.noSpace, .write, "/e/f").description == "/e/f: no space left on the server (WRITE: NFS3ERR_NOSPC)"
+        )
         #expect(NFS.ProcedureNumber.commit.rawValue == 21 && NFS.ProcedureNumber.readDirPlus.name == "READDIRPLUS")
     }
 }

@@ -28,8 +28,8 @@ struct HandleSeal: Sendable {
         let object: [UInt8]
     }
 
-    /// - Parameter stateFile: where the key is kept, so that handles last across restarts; it is made when it is not there.
-    ///   Nil: a key that lasts as long as the process.
+    /// - Parameter stateFile: where the key is kept, so that handles last across restarts; it is made when it is not
+    ///   there. Nil: a key that lasts as long as the process.
     /// - Throws: ``SystemError`` where the file can be neither read nor made; EINVAL where it is no key.
     init(stateFile: String?) throws(SystemError) {
         var key = [UInt8](repeating: 0, count: Self.keyLength)
@@ -99,9 +99,10 @@ struct HandleSeal: Sendable {
     private func mac(_ bytes: [UInt8]) -> [UInt8] {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(EVP_MAX_MD_SIZE)) { digest in
             var length: UInt32 = 0
-            guard HMAC(EVP_sha256(), key, Int32(Self.keyLength), bytes, bytes.count, digest.baseAddress, &length) != nil,
+            guard
+                HMAC(EVP_sha256(), key, Int32(Self.keyLength), bytes, bytes.count, digest.baseAddress, &length) != nil,
                 length >= Self.macLength
-            // libcrypto is out of memory, or lacks SHA-256: no handle could be told from a forged one.
+                // libcrypto is out of memory, or lacks SHA-256: no handle could be told from a forged one.
             else { fatalError("HMAC-SHA256 failed") }
             return Array(digest.prefix(Self.macLength))
         }

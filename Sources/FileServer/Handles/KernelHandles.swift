@@ -4,8 +4,8 @@ import Kernel
 import NFS
 import SystemPackage
 
-/// Handles that the kernel makes and opens: name_to_handle_at(2), open_by_handle_at(2). They survive renames, restarts and
-/// inode numbers that are used again.
+/// Handles that the kernel makes and opens: name_to_handle_at(2), open_by_handle_at(2). They survive renames, restarts
+/// and inode numbers that are used again.
 struct KernelHandles: HandleStrategy {
     static let tag: UInt8 = 1
 

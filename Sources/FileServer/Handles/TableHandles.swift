@@ -5,11 +5,11 @@ import NFS
 import Synchronization
 import SystemPackage
 
-/// Handles for file systems without handles of their own: device and inode number, and a table of where each was last seen.
-/// What the table has forgotten, or never knew because the server has restarted, is searched for in the export.
+/// Handles for file systems without handles of their own: device and inode number, and a table of where each was last
+/// seen. What the table has forgotten, or never knew because the server has restarted, is searched for in the export.
 ///
-/// An inode number that another file got after its first was removed by this server is told apart by a generation; after
-/// one that somebody else removed it is not, which is this strategy's weakness.
+/// An inode number that another file got after its first was removed by this server is told apart by a generation;
+/// after one that somebody else removed it is not, which is this strategy's weakness.
 final class TableHandles: HandleStrategy {
     static let tag: UInt8 = 2
 
@@ -19,8 +19,8 @@ final class TableHandles: HandleStrategy {
     private let searchLimit: Int
     private let table: Mutex<Table>
 
-    /// What is known, in two halves: when the young half is full it becomes the old half, and the old half is forgotten. What
-    /// is used goes back to the young half.
+    /// What is known, in two halves: when the young half is full it becomes the old half, and the old half is
+    /// forgotten. What is used goes back to the young half.
     private struct Table {
         static let limit = 1 << 15
         private var young: [Identity: Place] = [:]
@@ -129,7 +129,8 @@ final class TableHandles: HandleStrategy {
         } catch {
             switch error.errno {
             // Something was moved or removed: the object may be elsewhere.
-            case .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels, .fileNameTooLong, .improperLink: return nil
+            case .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels, .fileNameTooLong, .improperLink:
+                return nil
             default: throw error
             }
         }

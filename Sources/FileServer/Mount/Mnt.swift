@@ -19,8 +19,8 @@ extension MountProgram {
         return .results(bytes)
     }
 
-    /// The directory that a path names: the export with the longest name that the path begins with, then step by step. Not a
-    /// path of this machine's: `/export/name` exists here no more than on the client.
+    /// The directory that a path names: the export with the longest name that the path begins with, then step by step.
+    /// Not a path of this machine's: `/export/name` exists here no more than on the client.
     private func resolve(_ path: FileName) throws(NFSStatus) -> OpenFile {
         let slash = UInt8(ascii: "/")
         guard path.bytes.first == slash else { throw .noEntry }

@@ -1,5 +1,5 @@
-package import RPC
 import NFS
+package import RPC
 
 /// MOUNT version 3 (RFC 1813 appendix I): which call goes to which procedure.
 package struct MountProgram: Program {

@@ -37,8 +37,8 @@ extension FileServer {
         if directory.isRoot { return directory }
         let export = directory.export
         let parent = try above(directory.path.raw)
-        // A directory that was moved out of the export keeps its handle; what is above it then is not the client's. So the
-        // way up has to come by the root. A path has at most 4096 bytes, two to a step.
+        // A directory that was moved out of the export keeps its handle; what is above it then is not the client's. So
+        // the way up has to come by the root. A path has at most 4096 bytes, two to a step.
         var current = try nfs { () throws(SystemError) in try parent.duplicate() }
         for _ in 0..<2048 {
             let here = try identity(current.raw)

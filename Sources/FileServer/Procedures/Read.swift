@@ -36,8 +36,8 @@ extension FileServer {
 }
 
 extension OpenFile {
-    /// RFC 1813 sections 3.3.6 and 3.3.7: NFS3ERR_INVAL where the object is no regular file. Directories have an error of
-    /// their own.
+    /// RFC 1813 sections 3.3.6 and 3.3.7: NFS3ERR_INVAL where the object is no regular file. Directories have an error
+    /// of their own.
     func requireRegular() throws(NFSStatus) {
         if isDirectory { throw .isDirectory }
         guard isRegular else { throw .invalid }

@@ -36,7 +36,8 @@ extension NFSProgram {
             let found = try server.directory(handle)
             directory = found
             let attributes = try found.attributes()
-            // The cookies are the file system's and stay good as long as the directory does, which its handle watches over.
+            // The cookies are the file system's and stay good as long as the directory does, which its handle watches
+            // over.
             let mine = NFS.Verifier(found.identity.inode)
             guard cookie == 0 || verifier == mine else { throw .badCookie }
             var listing = DirectoryListing(attributes: attributes, verifier: mine, entries: [], endOfDirectory: false)
@@ -46,7 +47,9 @@ extension NFSProgram {
             guard let bytes = try? listing.encode(plus: plus) else { return .systemError }
             return .results(bytes)
         } catch {
-            guard let bytes = try? DirectoryListing.encode(error, try? directory?.attributes()) else { return .systemError }
+            guard let bytes = try? DirectoryListing.encode(error, try? directory?.attributes()) else {
+                return .systemError
+            }
             return .results(bytes)
         }
     }

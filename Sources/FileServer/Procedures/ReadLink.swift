@@ -24,7 +24,10 @@ extension NFSProgram {
             }
             return answer(
                 NFS.ReadLink.self,
-                .success(.init(attributes: try found.attributes(), text: FileName(text.prefix(length).map { UInt8(bitPattern: $0) }))))
+                .success(
+                    .init(
+                        attributes: try found.attributes(),
+                        text: FileName(text.prefix(length).map { UInt8(bitPattern: $0) }))))
         } catch {
             return answer(NFS.ReadLink.self, .failure(error, try? file?.attributes()))
         }

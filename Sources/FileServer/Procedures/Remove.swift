@@ -31,7 +31,8 @@ extension NFSProgram {
 }
 
 extension FileServer {
-    /// A name of an object was removed. With its last name the object goes: descriptors that are kept would hold its space.
+    /// A name of an object was removed. With its last name the object goes: descriptors that are kept would hold its
+    /// space.
     ///
     /// - Parameter status: as it was while it had the name.
     func forget(_ status: stat, in export: ServedExport) {

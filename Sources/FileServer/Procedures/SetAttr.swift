@@ -28,8 +28,8 @@ extension NFSProgram {
 }
 
 extension OpenFile {
-    /// Sets what is given. The size comes first, since it may not fit; the mode after the owner, since chown(2) takes set-ID
-    /// bits away; the times last, since everything else changes them.
+    /// Sets what is given. The size comes first, since it may not fit; the mode after the owner, since chown(2) takes
+    /// set-ID bits away; the times last, since everything else changes them.
     func set(_ attributes: SetAttributes) throws(NFSStatus) {
         let proc = FileCalls.proc(path.raw)
         if let size = attributes.size {

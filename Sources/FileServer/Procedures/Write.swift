@@ -81,8 +81,8 @@ extension NFSProgram {
 }
 
 extension FileServer {
-    /// fdatasync(2), or fsync(2) for all of the attributes. Where it fails, data of earlier UNSTABLE writes may be lost, and
-    /// the kernel tells only once: the write verifier changes, so that every client writes it again.
+    /// fdatasync(2), or fsync(2) for all of the attributes. Where it fails, data of earlier UNSTABLE writes may be
+    /// lost, and the kernel tells only once: the write verifier changes, so that every client writes it again.
     func makeStable(_ file: SharedDescriptor, all: Bool) throws(NFSStatus) {
         do throws(SystemError) {
             _ = try systemCall(all ? "fsync" : "fdatasync") { all ? fsync(file.raw) : fdatasync(file.raw) }

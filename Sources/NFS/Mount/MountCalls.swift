@@ -23,7 +23,8 @@ extension Mount {
             }
             let info = wire.mountres3_u.mountinfo
             // fhandle3 has nfs_fh3's limit: the routine has checked it.
-            guard let root = FileHandle(Array(length: info.fhandle.fhandle3_len, bytes: info.fhandle.fhandle3_val)) else {
+            guard let root = FileHandle(Array(length: info.fhandle.fhandle3_len, bytes: info.fhandle.fhandle3_val))
+            else {
                 return .failure(MountError(nil, .mnt, subject))
             }
             let flavors = UnsafeBufferPointer(
@@ -57,7 +58,9 @@ extension Mount {
     }
 
     /// Client: what EXPORT answered.
-    package static func decodeExports(_ results: UnsafeRawBufferPointer, subject: String) throws(MountError) -> [ExportEntry] {
+    package static func decodeExports(_ results: UnsafeRawBufferPointer, subject: String) throws(MountError)
+        -> [ExportEntry]
+    {
         let malformed = MountError(nil, .export, subject)
         var reader = XDRReader(results)
         var list: [ExportEntry] = []
@@ -69,7 +72,9 @@ extension Mount {
             while true {
                 guard let follows = reader.bool() else { throw malformed }
                 guard follows else { break }
-                guard let group = reader.next(CProtocol.name(), xdr_name, { FileName(host: $0) }) else { throw malformed }
+                guard let group = reader.next(CProtocol.name(), xdr_name, { FileName(host: $0) }) else {
+                    throw malformed
+                }
                 entry.groups.append(group)
             }
             list.append(entry)
@@ -102,7 +107,9 @@ extension Mount {
     }
 
     /// Client: what DUMP answered.
-    package static func decodeDump(_ results: UnsafeRawBufferPointer, subject: String) throws(MountError) -> [MountEntry] {
+    package static func decodeDump(_ results: UnsafeRawBufferPointer, subject: String) throws(MountError)
+        -> [MountEntry]
+    {
         let malformed = MountError(nil, .dump, subject)
         var reader = XDRReader(results)
         var list: [MountEntry] = []

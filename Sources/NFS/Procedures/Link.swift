@@ -35,8 +35,11 @@ extension NFS.Link {
 
     package static func reply(_ wire: LINK3res) -> Reply {
         guard wire.status == NFS3_OK else {
-            return .failure(NFSStatus(wire.status), 
-                Both(attributes: FileAttributes?(wire.LINK3res_u.resfail.file_attributes), directory: WeakCacheData(wire.LINK3res_u.resfail.linkdir_wcc)))
+            return .failure(
+                NFSStatus(wire.status),
+                Both(
+                    attributes: FileAttributes?(wire.LINK3res_u.resfail.file_attributes),
+                    directory: WeakCacheData(wire.LINK3res_u.resfail.linkdir_wcc)))
         }
         let resok = wire.LINK3res_u.resok
         return .success(

@@ -49,7 +49,9 @@ extension NFS {
         }
 
         /// Server: the results of a failure.
-        package static func encode(_ status: NFSStatus, _ attributes: FileAttributes?) throws(XDREncodingError) -> [UInt8] {
+        package static func encode(_ status: NFSStatus, _ attributes: FileAttributes?) throws(XDREncodingError)
+            -> [UInt8]
+        {
             var wire = READ3res()
             wire.status = status.wire
             wire.READ3res_u.resfail.file_attributes = attributes.wire
@@ -81,7 +83,8 @@ extension NFS {
     /// Client: where the data of a READ's reply stands in the bytes after the accepted reply's header.
     ///
     /// - Parameter results: the first of those bytes, as many as came so far.
-    /// - Returns: none for a failed READ, and for lengths that break the limits, which ``Read/decode(_:subject:)`` refuses.
+    /// - Returns: none for a failed READ, and for lengths that break the limits, which ``Read/decode(_:subject:)``
+    ///   refuses.
     package static func readReplyPayload(results: UnsafeRawBufferPointer) -> PayloadPosition {
         // status, then whether attributes follow
         guard results.count >= 8 else {

@@ -28,7 +28,9 @@ extension NFS {
         ///   - results: all that follows the accepted reply's header.
         ///   - subject: what the call was about, for the error: a path.
         /// - Throws: ``NFSError`` where the status is not NFS3_OK or the results are malformed.
-        package static func decode(_ results: UnsafeRawBufferPointer, subject: String) throws(NFSError) -> DirectoryListing {
+        package static func decode(_ results: UnsafeRawBufferPointer, subject: String) throws(NFSError)
+            -> DirectoryListing
+        {
             try DirectoryListing(results, plus: false, number, subject)
         }
     }

@@ -29,7 +29,9 @@ extension NFS {
         }
 
         /// Client: what the server answered; see ``ReadDir/decode(_:subject:)``.
-        package static func decode(_ results: UnsafeRawBufferPointer, subject: String) throws(NFSError) -> DirectoryListing {
+        package static func decode(_ results: UnsafeRawBufferPointer, subject: String) throws(NFSError)
+            -> DirectoryListing
+        {
             try DirectoryListing(results, plus: true, number, subject)
         }
     }

@@ -35,8 +35,11 @@ extension NFS.Rename {
 
     package static func reply(_ wire: RENAME3res) -> Reply {
         guard wire.status == NFS3_OK else {
-            return .failure(NFSStatus(wire.status), 
-                Both(fromDirectory: WeakCacheData(wire.RENAME3res_u.resfail.fromdir_wcc), toDirectory: WeakCacheData(wire.RENAME3res_u.resfail.todir_wcc)))
+            return .failure(
+                NFSStatus(wire.status),
+                Both(
+                    fromDirectory: WeakCacheData(wire.RENAME3res_u.resfail.fromdir_wcc),
+                    toDirectory: WeakCacheData(wire.RENAME3res_u.resfail.todir_wcc)))
         }
         let resok = wire.RENAME3res_u.resok
         return .success(

@@ -47,8 +47,8 @@ extension NFS {
         package typealias Failure = WeakCacheData
         package static let number = ProcedureNumber.write
 
-        /// Client: the arguments up to and including the length word of the data, which follows and is padded to a multiple
-        /// of four.
+        /// Client: the arguments up to and including the length word of the data, which follows and is padded to a
+        /// multiple of four.
         package static func encode(_ arguments: Arguments) throws(XDREncodingError) -> [UInt8] {
             // Encoded as empty; then the last word, which is its length, becomes what follows.
             var bytes = try XDRCoder.encode(arguments)
