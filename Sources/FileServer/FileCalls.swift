@@ -37,6 +37,9 @@ enum FileCalls {
         return opened
     }
 
+    /// AT_REMOVEDIR
+    static let removeDirectory: Int32 = 0x200
+
     /// The way to an object by its descriptor, for calls that take a path alone.
     static func proc(_ descriptor: Int32) -> String { "/proc/self/fd/\(descriptor)" }
 

@@ -39,6 +39,8 @@ import Testing
         let f = try Fixture()
         let impossible = SetAttributes(modificationTime: .at(NFSTime(seconds: 1 as UInt32, nanoseconds: .max)))
         #expect(try f.failure(NFS.Create.self, .init(f.target("new"), .guarded(impossible))) == .invalid)
+        #expect(try f.failure(NFS.MkDir.self, .init(f.target("new"), impossible)) == .invalid)
+        #expect(try f.failure(NFS.SymLink.self, .init(f.target("new"), impossible, text: "t")) == .invalid)
         #expect(!f.directory.exists("new"))
     }
 

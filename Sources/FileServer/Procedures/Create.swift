@@ -63,13 +63,14 @@ extension NFSProgram {
             return file
         } catch {
             // The client is told that there is no file, so there is none.
-            unlink(name, in: directory)
+            unlink(name, in: directory, 0)
             throw error
         }
     }
 
-    private func unlink(_ name: FileName, in directory: OpenFile) {
-        _ = try? FileCalls.at("unlinkat", name) { unlinkat(directory.path.raw, $0, 0) }
+    /// Takes back what was just made. That this can fail too changes nothing for the client.
+    func unlink(_ name: FileName, in directory: OpenFile, _ flags: Int32) {
+        _ = try? FileCalls.at("unlinkat", name) { unlinkat(directory.path.raw, $0, flags) }
     }
 
     /// A file that is there already, where `how` takes one.

@@ -20,10 +20,16 @@ extension NFSProgram {
             try nfs { () throws(SystemError) in
                 try FileCalls.at("mkdirat", name) { mkdirat(found.path.raw, $0, mode) }
             }
-            let made = try server.child(name, of: found)
-            var attributes = arguments.attributes
-            attributes.size = nil
-            try made.set(attributes)
+            let made: OpenFile
+            do throws(NFSStatus) {
+                made = try server.child(name, of: found)
+                var attributes = arguments.attributes
+                attributes.size = nil
+                try made.set(attributes)
+            } catch {
+                unlink(name, in: found, FileCalls.removeDirectory)
+                throw error
+            }
             try server.synchronize(found)
             return answer(
                 NFS.MkDir.self,

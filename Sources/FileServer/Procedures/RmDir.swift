@@ -18,9 +18,8 @@ extension NFSProgram {
             let name = try object.name.checked(dots: object.name == "." ? .invalid : .exists)
             let status = try nfs { () throws(SystemError) in try FileCalls.status(at: found.path.raw, name) }
             guard status.st_mode & S_IFMT == S_IFDIR else { throw .notDirectory }
-            let removeDirectory: Int32 = 0x200  // AT_REMOVEDIR
             try nfs { () throws(SystemError) in
-                try FileCalls.at("unlinkat", name) { unlinkat(found.path.raw, $0, removeDirectory) }
+                try FileCalls.at("unlinkat", name) { unlinkat(found.path.raw, $0, FileCalls.removeDirectory) }
             }
             server.forget(status, in: found.export)
             try server.synchronize(found)

@@ -23,12 +23,18 @@ extension NFSProgram {
                     text.withCString { symlinkat($0, found.path.raw, name) }
                 }
             }
-            let made = try server.child(name, of: found)
-            var attributes = arguments.attributes
-            // Linux has neither of a symbolic link.
-            attributes.size = nil
-            attributes.mode = nil
-            try made.set(attributes)
+            let made: OpenFile
+            do throws(NFSStatus) {
+                made = try server.child(name, of: found)
+                var attributes = arguments.attributes
+                // Linux has neither of a symbolic link.
+                attributes.size = nil
+                attributes.mode = nil
+                try made.set(attributes)
+            } catch {
+                unlink(name, in: found, 0)
+                throw error
+            }
             try server.synchronize(found)
             return answer(
                 NFS.SymLink.self,
