@@ -27,6 +27,9 @@ final class TableHandles: HandleStrategy {
         private var old: [Identity: Place] = [:]
         /// How often an inode number was given up here. Forgotten all at once when there are too many.
         private var generations: [Identity: UInt32] = [:]
+        /// What was searched for in vain, and when: a client with many handles of removed files asks for one walk of the
+        /// export a second for each, not for one with each call.
+        private var absent: [Identity: UInt64] = [:]
 
         mutating func place(_ identity: Identity) -> Place? {
             if let place = young[identity] { return place }
@@ -41,6 +44,17 @@ final class TableHandles: HandleStrategy {
                 young = [:]
             }
             young[identity] = place
+            absent[identity] = nil
+        }
+
+        mutating func searchedInVain(_ identity: Identity) {
+            if absent.count >= 1024 { absent = [:] }
+            absent[identity] = Deadline.clock
+        }
+
+        func isAbsent(_ identity: Identity) -> Bool {
+            guard let time = absent[identity] else { return false }
+            return Deadline.clock &- time < 1_000_000_000
         }
 
         mutating func forget(_ identity: Identity) {
@@ -94,8 +108,15 @@ final class TableHandles: HandleStrategy {
         // A generation that is not known was forgotten in a restart and says nothing.
         if let known = table.withLock({ $0.generation(identity) }), known != generation { throw stale }
         if let found = try lookedUp(identity) { return found }
-        table.withLock { $0.forget(identity) }
-        guard let found = try search(for: identity) else { throw stale }
+        let absent = table.withLock { table in
+            table.forget(identity)
+            return table.isAbsent(identity)
+        }
+        guard !absent else { throw stale }
+        guard let found = try search(for: identity) else {
+            table.withLock { $0.searchedInVain(identity) }
+            throw stale
+        }
         return found
     }
 
