@@ -43,11 +43,14 @@ let package = Package(
         .target(name: "Kernel", dependencies: ["CLinux", system], swiftSettings: strict),
         .target(name: "SecureChannel", dependencies: ["Kernel", "CLinux", "CCrypto"], swiftSettings: strict),
         .target(name: "RPC", dependencies: ["SecureChannel", "Kernel", "CProtocol", log], swiftSettings: strict),
-        .target(name: "NFS", dependencies: ["RPC", "Kernel", "CProtocol"], swiftSettings: strict),
+        .target(name: "NFS", dependencies: ["RPC", "Kernel", "CProtocol", "CLinux", system], swiftSettings: strict),
         .target(
             name: "Handshake", dependencies: ["RPC", "SecureChannel", "Kernel", "CProtocol", "CUpcall", log], swiftSettings: strict),
         .target(
-            name: "FileServer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", log],
+            name: "FileServer",
+            dependencies: [
+                "NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", "CProtocol", log, system,
+            ],
             swiftSettings: strict),
         .target(
             name: "Transfer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", log, system], swiftSettings: strict),
@@ -77,5 +80,16 @@ let package = Package(
             exclude: ["xferd.service", "xferd.default"], swiftSettings: strict),
         .executableTarget(
             name: "xfer", dependencies: ["Transfer", "NFS", "Handshake", "SecureChannel", "Certificates", "Kernel", argumentParser, log], swiftSettings: strict),
+
+        // Tests: a folder for each target
+        .testTarget(name: "NFSTests", dependencies: ["NFS", "RPC", "Kernel", "CProtocol", system], swiftSettings: strict),
+        .testTarget(
+            name: "FileServerTests",
+            dependencies: ["FileServer", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system], swiftSettings: strict),
+        .testTarget(name: "CertificatesTests", dependencies: ["Certificates", "CCrypto", "Kernel"], swiftSettings: strict),
+        .testTarget(
+            name: "TLSTests",
+            dependencies: ["TLS", "COpenSSL", "Certificates", "Handshake", "SecureChannel", "Kernel", system],
+            swiftSettings: strict),
     ]
 )
