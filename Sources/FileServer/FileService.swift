@@ -9,6 +9,8 @@ import SystemPackage
 /// A ``FileServer`` on the network: listening sockets, TLS by way of tlssd, and RPC.
 package final class FileService: Sendable {
     private let server: Server
+    private let stopping = Condition(false)
+    private let janitor: Thread
     /// Where it listens; with the port the system chose where 0 was asked for.
     package let addresses: [String]
     package let ports: [UInt16]
@@ -56,6 +58,13 @@ package final class FileService: Sendable {
         server = try Server(listeners: listeners, programs: files.programs, policy: policy, securer: securer, log: log)
         self.addresses = addresses
         self.ports = ports
+        let stopping = stopping
+        janitor = try Thread("janitor") {
+            // A file that was removed keeps its space on the disk as long as it is open here.
+            while stopping.wait(until: .after(seconds: Self.idleSeconds), { $0 ? true : nil }) == nil {
+                files.closeIdleFiles(after: Self.idleSeconds)
+            }
+        }
         try server.start(workers: settings.workers)
         log.notice(
             "serving",
@@ -68,8 +77,15 @@ package final class FileService: Sendable {
     /// Connections that are open.
     package var connectionCount: Int { server.connectionCount }
 
+    /// How long a file stays open that nobody reads or writes.
+    private static let idleSeconds = 30.0
+
     /// Ends all connections and waits for the threads.
-    package func stop() { server.stop() }
+    package func stop() {
+        server.stop()
+        stopping.withLock(wake: true) { $0 = true }
+        janitor.join()
+    }
 }
 
 /// An address that cannot be listened at.

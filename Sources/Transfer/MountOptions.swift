@@ -1,3 +1,5 @@
+import Glibc
+
 /// What stands behind `-o`, in the words of mount_nfs and nfs(5): comma-separated, the last of a kind counts.
 package struct MountOptions: Sendable, Equatable {
     /// `xprtsec=`
@@ -14,8 +16,9 @@ package struct MountOptions: Sendable, Equatable {
     /// `rsize=`, `wsize=`: bytes of one READ and WRITE; nil: what the server prefers.
     package var readSize: Int?
     package var writeSize: Int?
-    /// `nconnect=`: connections at once, 1...16.
-    package var connections = 1
+    /// `nconnect=`: connections at once, 1...16; otherwise one for each processor, four at most, since each one's records are
+    /// opened by one thread.
+    package var connections = max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     /// `timeo=`: how long to wait for anything from the server, in tenths of a second as nfs(5) has it.
     package var timeout = 600
     /// `ro`

@@ -33,6 +33,8 @@ package final class Session: Sendable {
         package var description: String { "TLS 1.3 \(cipher), record layer \(recordLayer), peer \(peer)" }
     }
 
+    /// Bytes from which on a READ or WRITE may go over any of the connections.
+    private static let bulkSize = 256 << 10
     /// How often a call that can be repeated is made before its error counts.
     private static let attempts = 6
     /// READs and WRITEs in flight on each connection: enough megabytes to fill a long path, few enough to be fair.
@@ -66,8 +68,11 @@ package final class Session: Sendable {
     }
 
     /// A connection to call on, made if there is none.
-    private func connection() async throws(TransferError) -> Client {
-        let index = turn.wrappingAdd(1, ordering: .relaxed).oldValue % opening.count
+    ///
+    /// - Parameter bulk: whether much data goes over it. All else keeps to the first connection, so that a few small files
+    ///   do not cost as many handshakes.
+    private func connection(bulk: Bool) async throws(TransferError) -> Client {
+        let index = bulk ? turn.wrappingAdd(1, ordering: .relaxed).oldValue % opening.count : 0
         if let usable = usable(index) { return usable }
         await opening[index].acquire()
         defer { opening[index].release() }
@@ -121,10 +126,11 @@ package final class Session: Sendable {
         program: UInt32 = NFS.program, version: UInt32 = NFS.version, procedure: UInt32, arguments: [UInt8],
         payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, repeatable: Bool, subject: String
     ) async throws -> Client.Reply {
+        let bulk = max(payload?.count ?? 0, sink?.limit ?? 0) >= Self.bulkSize
         var attempt = 1
         while true {
             do {
-                let client = try await connection()
+                let client = try await connection(bulk: bulk)
                 return try await client.call(
                     program: program, version: version, procedure: procedure, arguments: arguments, payload: payload,
                     sink: sink)
