@@ -13,7 +13,7 @@ struct Xfer: AsyncParsableCommand {
               xfer get server:/data/report.pdf .
               xfer put -r results server:/data
 
-            Exit status: 0 all done, 1 nothing could be done, 2 the command line makes no sense, 3 some files failed, \\
+            Exit status: 0 all done, 1 nothing could be done, 2 the command line makes no sense, 3 some files failed, \
             130 interrupted.
             """,
         version: "0.1.0",

@@ -5,7 +5,7 @@ struct Put: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Push files to a server.",
         discussion: """
-            A destination that is a directory gets the file or, with -r, the directory in it; otherwise it is the copy's name. \\
+            A destination that is a directory gets the file or, with -r, the directory in it; otherwise it is the copy's name. \
             A file has its name on the server only when all of it is there and safe.
 
               xfer put report.pdf server:/data
