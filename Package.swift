@@ -30,9 +30,12 @@ let package = Package(
     targets: [
         // C: what the kernel, libtirpc and OpenSSL offer
         .target(name: "CLinux"),
-        .systemLibrary(name: "CTirpc", path: "Sources/CTirpc", pkgConfig: "libtirpc", providers: [.apt(["libtirpc-dev"])]),
-        .systemLibrary(name: "CCrypto", path: "Sources/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CTirpc", path: "Sources/CTirpc", pkgConfig: "libtirpc", providers: [.apt(["libtirpc-dev"])]),
+        .systemLibrary(
+            name: "CCrypto", path: "Sources/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .target(
             name: "CProtocol", dependencies: ["CTirpc"], path: "Protocol",
             exclude: ["README.md", "generate", "tlshandshake.x", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x"]),
@@ -45,7 +48,8 @@ let package = Package(
         .target(name: "RPC", dependencies: ["SecureChannel", "Kernel", "CProtocol", log], swiftSettings: strict),
         .target(name: "NFS", dependencies: ["RPC", "Kernel", "CProtocol", "CLinux", system], swiftSettings: strict),
         .target(
-            name: "Handshake", dependencies: ["RPC", "SecureChannel", "Kernel", "CProtocol", "CUpcall", log], swiftSettings: strict),
+            name: "Handshake", dependencies: ["RPC", "SecureChannel", "Kernel", "CProtocol", "CUpcall", log],
+            swiftSettings: strict),
         .target(
             name: "FileServer",
             dependencies: [
@@ -53,7 +57,9 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "Transfer", dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", log, system], swiftSettings: strict),
+            name: "Transfer",
+            dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", log, system],
+            swiftSettings: strict),
 
         // Private keys and certificates: the daemons (and the certificate commands) alone
         .target(name: "Certificates", dependencies: ["CCrypto", "Kernel", system], swiftSettings: strict),
@@ -62,7 +68,8 @@ let package = Package(
             swiftSettings: strict),
 
         // Programs
-        .target(name: "Daemon", dependencies: ["Kernel", "CLinux", argumentParser, log, system], swiftSettings: strict),
+        .target(
+            name: "Daemon", dependencies: ["Kernel", "CLinux", argumentParser, log, system], swiftSettings: strict),
         .target(
             name: "HandshakeProgram",
             dependencies: [
@@ -76,17 +83,25 @@ let package = Package(
             name: "tlssd", dependencies: ["HandshakeProgram", "SecureChannel", argumentParser], path: "Daemons/tlssd",
             exclude: ["tlssd.service", "tlssd.default"], swiftSettings: strict),
         .executableTarget(
-            name: "xferd", dependencies: ["Daemon", "FileServer", "Handshake", "RPC", "SecureChannel", "Kernel", argumentParser, log], path: "Daemons/xferd",
+            name: "xferd",
+            dependencies: ["Daemon", "FileServer", "Handshake", "RPC", "SecureChannel", "Kernel", argumentParser, log],
+            path: "Daemons/xferd",
             exclude: ["xferd.service", "xferd.default"], swiftSettings: strict),
         .executableTarget(
-            name: "xfer", dependencies: ["Transfer", "NFS", "Handshake", "SecureChannel", "Certificates", "Kernel", argumentParser, log], swiftSettings: strict),
+            name: "xfer",
+            dependencies: [
+                "Transfer", "NFS", "Handshake", "SecureChannel", "Certificates", "Kernel", argumentParser, log,
+            ], swiftSettings: strict),
 
         // Tests: a folder for each target
-        .testTarget(name: "NFSTests", dependencies: ["NFS", "RPC", "Kernel", "CProtocol", system], swiftSettings: strict),
+        .testTarget(
+            name: "NFSTests", dependencies: ["NFS", "RPC", "Kernel", "CProtocol", system], swiftSettings: strict),
         .testTarget(
             name: "FileServerTests",
-            dependencies: ["FileServer", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system], swiftSettings: strict),
-        .testTarget(name: "CertificatesTests", dependencies: ["Certificates", "CCrypto", "Kernel"], swiftSettings: strict),
+            dependencies: ["FileServer", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CertificatesTests", dependencies: ["Certificates", "CCrypto", "Kernel"], swiftSettings: strict),
         .testTarget(
             name: "TLSTests",
             dependencies: ["TLS", "COpenSSL", "Certificates", "Handshake", "SecureChannel", "Kernel", system],

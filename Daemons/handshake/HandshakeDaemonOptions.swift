@@ -16,7 +16,8 @@ package struct HandshakeDaemonOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Answer on this descriptor, a listening AF_LOCAL socket that was inherited.", valueName: "number"))
+        help: ArgumentHelp(
+            "Answer on this descriptor, a listening AF_LOCAL socket that was inherited.", valueName: "number"))
     package var listenDescriptor: Int32?
 
     @Option(
@@ -32,7 +33,8 @@ package struct HandshakeDaemonOptions: ParsableArguments {
     package var ca: String?
 
     @Option(
-        name: .long, help: ArgumentHelp("PEM file with certificate revocation lists of every authority.", valueName: "file"))
+        name: .long,
+        help: ArgumentHelp("PEM file with certificate revocation lists of every authority.", valueName: "file"))
     package var crl: String?
 
     @Option(
@@ -65,7 +67,9 @@ package struct HandshakeDaemonOptions: ParsableArguments {
         guard (socket == nil) != (listenDescriptor == nil) else {
             throw ValidationError("one of --socket and --listen-descriptor is needed")
         }
-        guard deadline > 0, deadline <= 3600 else { throw ValidationError("--deadline: more than 0 and at most 3600 seconds") }
+        guard deadline > 0, deadline <= 3600 else {
+            throw ValidationError("--deadline: more than 0 and at most 3600 seconds")
+        }
         guard (cert == nil) == (key == nil) else { throw ValidationError("--cert and --key go together") }
         _ = try suites()
     }
@@ -101,7 +105,8 @@ package struct HandshakeDaemonOptions: ParsableArguments {
             }
         try listener.setNonblocking(true)
         let server = try HandshakeServer(
-            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: allow), longest: deadline, log: logger)
+            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: allow), longest: deadline,
+            log: logger)
         let certificate = handshaker.certificate
         logger.notice(
             "ready",
@@ -121,7 +126,9 @@ package struct HandshakeDaemonOptions: ParsableArguments {
         while try events.next() == .reload {
             do throws(CertificateError) {
                 try handshaker.reload()
-                logger.notice("certificates loaded anew", metadata: ["certificate": "\(handshaker.certificate?.subject ?? "none")"])
+                logger.notice(
+                    "certificates loaded anew",
+                    metadata: ["certificate": "\(handshaker.certificate?.subject ?? "none")"])
             } catch {
                 logger.error("certificates stay as they were", metadata: ["reason": "\(error)"])
             }

@@ -26,7 +26,8 @@ struct Command: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Where to listen: host:port, or :port for every address. May be repeated.", valueName: "address"))
+        help: ArgumentHelp(
+            "Where to listen: host:port, or :port for every address. May be repeated.", valueName: "address"))
     var listen: [String] = [":2049"]
 
     @Option(name: .long, help: ArgumentHelp("The AF_LOCAL socket of tlssd.", valueName: "path"))
@@ -43,7 +44,8 @@ struct Command: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Directory where file handles' key is kept, so that handles outlive a restart.", valueName: "dir"))
+        help: ArgumentHelp(
+            "Directory where file handles' key is kept, so that handles outlive a restart.", valueName: "dir"))
     var state: String?
 
     @Option(name: .long, help: ArgumentHelp("Connections at once.", valueName: "number"))
@@ -62,7 +64,9 @@ struct Command: ParsableCommand {
         guard RecordLayerChoice(rawValue: recordLayer) != nil else {
             throw ValidationError("--record-layer: '\(recordLayer)' is none of auto, kernel, user")
         }
-        guard ["mtls", "tls"].contains(xprtsec) else { throw ValidationError("--xprtsec: '\(xprtsec)' is none of mtls, tls") }
+        guard ["mtls", "tls"].contains(xprtsec) else {
+            throw ValidationError("--xprtsec: '\(xprtsec)' is none of mtls, tls")
+        }
         guard (1...1_000_000).contains(maximumConnections) else {
             throw ValidationError("--maximum-connections: 1 to 1000000")
         }

@@ -4,7 +4,8 @@ package import Logging
 /// `--log-level`, the same for every daemon. Logs go to standard error, a line each.
 package struct LogOptions: ParsableArguments {
     @Option(
-        name: .long, help: "What is logged: trace, debug, info, notice, warning, error or critical, and all that is worse.",
+        name: .long,
+        help: "What is logged: trace, debug, info, notice, warning, error or critical, and all that is worse.",
         transform: { text in
             guard let level = Logger.Level(rawValue: text) else { throw ValidationError("'\(text)' is no log level") }
             return level

@@ -1,7 +1,7 @@
 package import Handshake
 import Kernel
-import NFS
 package import Logging
+import NFS
 package import RPC
 import SecureChannel
 import SystemPackage

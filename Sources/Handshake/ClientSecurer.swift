@@ -72,7 +72,9 @@ package struct ClientSecurer: Sendable {
         var last = Failure(step: .resolve, address: host, reason: "'\(host)' has no address")
         for address in addresses {
             do throws(SystemError) {
-                return (SharedDescriptor(try Socket.connect(to: address, until: .after(seconds: patience))), "\(address)")
+                return (
+                    SharedDescriptor(try Socket.connect(to: address, until: .after(seconds: patience))), "\(address)"
+                )
             } catch {
                 let waited = error.errno == .timedOut ? " (waited \(patience) s)" : ""
                 last = Failure(step: .connect, address: "\(address)", reason: "\(error.errno)\(waited)")

@@ -1,8 +1,8 @@
 import CProtocol
 import CUpcall
+import Glibc
 package import Kernel
 package import SecureChannel
-import Glibc
 import SystemPackage
 
 /// A handshake daemon as an engine sees it: where its socket is and how to have it secure a connection.
@@ -59,7 +59,8 @@ package struct HandshakeDaemon: Sendable {
                 Channel.kernel(socket, rekeyer: upcall)
             }
         return SecuredConnection(
-            channel: channel, suite: secured.suite, peer: secured.peer, applicationProtocol: secured.applicationProtocol)
+            channel: channel, suite: secured.suite, peer: secured.peer, applicationProtocol: secured.applicationProtocol
+        )
     }
 
     /// Whether the daemon is there and answers.

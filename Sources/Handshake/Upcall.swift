@@ -31,7 +31,8 @@ final class Upcall: Rekeyer {
 
     /// - Throws: ``HandshakeFailure`` where the upcall itself failed; what the daemon answered is in `result`.
     func connect(
-        _ target: SharedDescriptor, _ arguments: tls_connect_args, _ result: inout tls_connect_res, milliseconds: UInt32,
+        _ target: SharedDescriptor, _ arguments: tls_connect_args, _ result: inout tls_connect_res,
+        milliseconds: UInt32,
         daemon: String
     ) throws(HandshakeFailure) {
         socket.withLock { $0 = target }

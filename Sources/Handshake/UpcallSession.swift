@@ -47,7 +47,8 @@ final class UpcallSession: @unchecked Sendable {
         state.withLock { state in
             state.established = true
             state.label = [
-                "peer": "\(peer)", "protocol": "TLSv1.3", "cipher": "\(outcome.secrets.suite.name)", "layer": "\(layer)",
+                "peer": "\(peer)", "protocol": "TLSv1.3", "cipher": "\(outcome.secrets.suite.name)",
+                "layer": "\(layer)",
                 "alpn": "\(outcome.applicationProtocol ?? "none")",
                 "certificate": "\(outcome.peer.map { "\($0.subject) serial \($0.serial)" } ?? "none")",
             ]
@@ -55,7 +56,8 @@ final class UpcallSession: @unchecked Sendable {
                 state.suite = outcome.secrets.suite
                 (state.sending, state.receiving) =
                     role == .client
-                    ? (outcome.secrets.client, outcome.secrets.server) : (outcome.secrets.server, outcome.secrets.client)
+                    ? (outcome.secrets.client, outcome.secrets.server)
+                    : (outcome.secrets.server, outcome.secrets.client)
             }
         }
     }

@@ -49,7 +49,8 @@ package final class Condition<Value>: @unchecked Sendable {
             } else {
                 if deadline.hasPassed { return nil }
                 var time = timespec(
-                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000),
+                    tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
                 pthread_cond_timedwait(condition, mutex, &time)
             }
         }

@@ -13,7 +13,9 @@ package struct Descriptor: ~Copyable, Sendable {
     deinit {
         // close(2) is not retried on EINTR: Linux has released the number by then. EBADF means that somebody else closed
         // a number this value owned, and with it, sooner or later, another file's: nothing is safe after that.
-        if Glibc.close(raw) != 0 && errno == EBADF { fatalError("descriptor \(raw) was closed behind its owner's back") }
+        if Glibc.close(raw) != 0 && errno == EBADF {
+            fatalError("descriptor \(raw) was closed behind its owner's back")
+        }
     }
 
     /// Closes it now and says what close(2) said, which matters for a file that was written: EIO, ENOSPC, EDQUOT.

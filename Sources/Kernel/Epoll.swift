@@ -7,7 +7,8 @@ package final class Epoll: Sendable {
     private let descriptor: Descriptor
 
     package init() throws(SystemError) {
-        descriptor = Descriptor(takingOwnershipOf: try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
+        descriptor = Descriptor(
+            takingOwnershipOf: try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
     }
 
     /// What became ready: the token it was added with, and the events.

@@ -53,7 +53,9 @@ package enum Files {
         var done = 0
         while done < buffer.count {
             let count = try systemCall("pread") {
-                pread(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(clamping: offset) + done)
+                pread(
+                    descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done,
+                    off_t(clamping: offset) + done)
             }
             if count == 0 { break }
             done += count
@@ -68,7 +70,9 @@ package enum Files {
         var done = 0
         while done < buffer.count {
             let count = try systemCall("pwrite") {
-                pwrite(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(clamping: offset) + done)
+                pwrite(
+                    descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done,
+                    off_t(clamping: offset) + done)
             }
             // A file system that takes nothing and reports nothing would have this loop spin.
             if count == 0 { throw SystemError("pwrite", .noSpace) }

@@ -10,7 +10,9 @@ package enum Poll {
     /// Waits until `descriptor` is readable (POLLIN), writable (POLLOUT), or failed.
     ///
     /// - Returns: the events that came; empty when `deadline` passed first.
-    package static func wait(_ descriptor: Int32, for events: Int32, until deadline: Deadline) throws(SystemError) -> Int32 {
+    package static func wait(_ descriptor: Int32, for events: Int32, until deadline: Deadline) throws(SystemError)
+        -> Int32
+    {
         var entry = pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: events), revents: 0)
         while true {
             let count = try systemCall("poll") { poll(&entry, 1, deadline.pollTimeout) }

@@ -74,7 +74,9 @@ package struct SocketAddress: Sendable, CustomStringConvertible {
     ///   - host: a DNS name, or an address in digits (IPv6 without brackets).
     ///   - passive: for listening: an empty host is every address of the machine.
     /// - Throws: ``ResolveError`` with the resolver's own words.
-    package static func resolve(_ host: String, port: UInt16, passive: Bool = false) throws(ResolveError) -> [SocketAddress] {
+    package static func resolve(_ host: String, port: UInt16, passive: Bool = false) throws(ResolveError)
+        -> [SocketAddress]
+    {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0)

@@ -43,13 +43,15 @@ enum CallHeader {
     ///
     /// - Parameter following: bytes of payload and padding that come behind `arguments`.
     static func encode(
-        transaction: UInt32, program: UInt32, version: UInt32, procedure: UInt32, credential: (flavor: UInt32, bytes: [UInt8]),
+        transaction: UInt32, program: UInt32, version: UInt32, procedure: UInt32,
+        credential: (flavor: UInt32, bytes: [UInt8]),
         arguments: [UInt8], following: Int
     ) -> [UInt8] {
         let room = RecordMark.length + limit + arguments.count
         var message = [UInt8](unsafeUninitializedCapacity: room) { space, count in
             let length = tlsd_encode_call(
-                space.baseAddress.map { $0 + RecordMark.length }, room - RecordMark.length, transaction, program, version,
+                space.baseAddress.map { $0 + RecordMark.length }, room - RecordMark.length, transaction, program,
+                version,
                 procedure, credential.flavor, credential.bytes, credential.bytes.count)
             precondition(length > 0, "a call header fits in the largest one")
             count = RecordMark.length + length

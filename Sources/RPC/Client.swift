@@ -86,7 +86,8 @@ package final class Client: Sendable {
     ) async throws -> Reply {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Reply, any Error>) in
             start(
-                program: program, version: version, procedure: procedure, arguments: arguments, payload: payload, sink: sink
+                program: program, version: version, procedure: procedure, arguments: arguments, payload: payload,
+                sink: sink
             ) { continuation.resume(with: $0.mapError { $0 as any Error }) }
         }
     }

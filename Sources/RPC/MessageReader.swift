@@ -111,7 +111,8 @@ final class MessageReader {
     private func readMark() throws -> Stop? {
         var bytes: UInt32 = 0
         let received = try withUnsafeMutableBytes(of: &bytes) {
-            try channel.receive(into: UnsafeMutableRawBufferPointer(rebasing: $0.prefix(RecordMark.length - mark.count)))
+            try channel.receive(
+                into: UnsafeMutableRawBufferPointer(rebasing: $0.prefix(RecordMark.length - mark.count)))
         }
         switch received {
         case .bytes(let count): withUnsafeBytes(of: bytes) { mark += $0.prefix(count) }
@@ -204,7 +205,8 @@ final class MessageReader {
             do {
                 try head.withUnsafeBytes { bytes in
                     try Files.write(
-                        target.file.raw, UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + early]), at: target.offset)
+                        target.file.raw, UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + early]),
+                        at: target.offset)
                 }
             } catch let failure as SystemError {
                 error = failure

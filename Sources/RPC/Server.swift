@@ -154,7 +154,8 @@ package final class Server: Sendable {
         }
         guard let added else {
             log.warning(
-                "too many connections: one is closed", metadata: ["peer": "\(peer)", "limit": "\(policy.maximumConnections)"])
+                "too many connections: one is closed",
+                metadata: ["peer": "\(peer)", "limit": "\(policy.maximumConnections)"])
             return
         }
         added.start()

@@ -106,7 +106,9 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     private func fail(_ error: RPCError) {
         if case .channel(let reason) = error { current.abort(reason) }
         // A peer that just goes is nothing to report where it has not begun anything.
-        if case .channel(.truncated) = error, reader.isBetweenMessages { return close("the peer left without close_notify") }
+        if case .channel(.truncated) = error, reader.isBetweenMessages {
+            return close("the peer left without close_notify")
+        }
         if case .channel(.closed) = error { return close(nil) }
         close("\(error)")
     }

@@ -27,7 +27,8 @@ package final class Channel: Sendable {
 
     /// - Parameter socket: connected, non-blocking.
     private init(
-        _ socket: SharedDescriptor, _ layer: Layer, writer: RecordWriter, reader: RecordReader, session: any AnyObject & Sendable
+        _ socket: SharedDescriptor, _ layer: Layer, writer: RecordWriter, reader: RecordReader,
+        session: any AnyObject & Sendable
     ) {
         self.socket = socket
         self.layer = layer

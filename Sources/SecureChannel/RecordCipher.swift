@@ -29,7 +29,10 @@ final class RecordCipher {
         precondition(set == 1, "a cipher libcrypto always has")
         // The first 4 bytes of the iv are used as they are, the other 8 are mixed with the sequence number.
         iv = keys.iv.withBytes {
-            (0, $0.loadUnaligned(as: UInt32.self), UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 4, as: UInt64.self)))
+            (
+                0, $0.loadUnaligned(as: UInt32.self),
+                UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 4, as: UInt64.self))
+            )
         }
     }
 

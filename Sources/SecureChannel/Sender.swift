@@ -159,7 +159,8 @@ package final class Sender: @unchecked Sendable {
         queue.withLock { queue in
             // An alert that ends the connection waits for the messages before it; a KeyUpdate does not.
             if let control = queue.controls.first {
-                if case .alert = control, !queue.isEmpty {} else {
+                if case .alert = control, !queue.isEmpty {
+                } else {
                     return .control(control)
                 }
             }

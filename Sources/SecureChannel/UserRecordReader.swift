@@ -64,7 +64,9 @@ final class UserRecordReader: RecordReader {
             }
             do throws(SystemError) {
                 return .success(
-                    try systemCall("pwritev") { pwritev(file, vectors.baseAddress, Int32(used), off_t(clamping: offset)) })
+                    try systemCall("pwritev") {
+                        pwritev(file, vectors.baseAddress, Int32(used), off_t(clamping: offset))
+                    })
             } catch {
                 return .failure(error)
             }

@@ -53,7 +53,8 @@ final class UserRecordWriter: RecordWriter {
                 let (offset, space) = place(plaintext)
                 let count = min(space, cursor.headLeft)
                 cursor.message.head.withUnsafeBytes {
-                    (block.start + offset).copyMemory(from: $0.baseAddress.unsafelyUnwrapped + cursor.headDone, byteCount: count)
+                    (block.start + offset).copyMemory(
+                        from: $0.baseAddress.unsafelyUnwrapped + cursor.headDone, byteCount: count)
                 }
                 cursor.headDone += count
                 taken(count)
@@ -136,7 +137,9 @@ final class UserRecordWriter: RecordWriter {
         let block = holdBlock()
         let (offset, space) = place(0)
         precondition(bytes.count <= space, "a control record is small")
-        bytes.withUnsafeBytes { (block.start + offset).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count) }
+        bytes.withUnsafeBytes {
+            (block.start + offset).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
+        }
         plaintext = bytes.count
         sealAll(type: type)
         return .done

@@ -55,7 +55,8 @@ package struct Copy: Sendable {
     }
 
     /// The directory a copy goes into and its name there.
-    private func place(_ destination: String, named source: String?) throws(TransferError) -> (LocalDirectory, FileName) {
+    private func place(_ destination: String, named source: String?) throws(TransferError) -> (LocalDirectory, FileName)
+    {
         var status = stat()
         if stat(destination, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
             let directory = try local(destination) { () throws(SystemError) in try LocalDirectory(path: destination) }
@@ -111,7 +112,8 @@ package struct Copy: Sendable {
                 ? parent.handle
                 : try await remote.makeDirectory(name, in: parent.handle, path: "\(parent.path)/\(name)")
             let target = Remote.Object(
-                handle: handle, attributes: parent.attributes, path: name == "." ? parent.path : "\(parent.path)/\(name)")
+                handle: handle, attributes: parent.attributes,
+                path: name == "." ? parent.path : "\(parent.path)/\(name)")
             await TreePush(remote: remote, options: options, progress: progress, gatherer: gatherer)
                 .run(source, into: target)
         default:

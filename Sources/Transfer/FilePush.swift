@@ -32,7 +32,9 @@ struct FilePush {
             NFS.Create.self, NFS.Create.Arguments(place, .exclusive(UInt64.random(in: 0 ... .max))), subject: path)
         do {
             let handle: FileHandle
-            if let object = created.object { handle = object } else {
+            if let object = created.object {
+                handle = object
+            } else {
                 handle = try await remote.lookup(temporary, in: target, path: path).handle
             }
             try await write(file, size: UInt64(clamping: before.st_size), to: handle, path, source: subject)
@@ -114,7 +116,8 @@ struct FilePush {
         var offset = range.lowerBound
         while offset < range.upperBound {
             let left = Int(clamping: range.upperBound - offset)
-            let written = try await remote.write(target, path: path, offset: offset, count: left, from: file, at: offset)
+            let written = try await remote.write(
+                target, path: path, offset: offset, count: left, from: file, at: offset)
             guard written.count > 0, Int(written.count) <= left else {
                 throw TransferError(.server, "\(path): the server wrote \(written.count) of \(left) bytes")
             }

@@ -80,7 +80,8 @@ package struct MountOptions: Sendable, Equatable {
 
     private func number(_ name: String, _ value: String?, _ range: ClosedRange<Int>) throws(UsageError) -> Int {
         guard let value, let number = Int(value), range.contains(number) else {
-            throw UsageError("option \(name)=\(value ?? ""): a number from \(range.lowerBound) to \(range.upperBound) is wanted")
+            throw UsageError(
+                "option \(name)=\(value ?? ""): a number from \(range.lowerBound) to \(range.upperBound) is wanted")
         }
         return number
     }

@@ -111,7 +111,8 @@ package final class Remote: Sendable {
                 try XDRCoder.encode(arguments)
             }
             let reply = try await session.call(
-                procedure: NFS.ReadDirPlus.number.rawValue, arguments: encoded, repeatable: true, subject: directory.path)
+                procedure: NFS.ReadDirPlus.number.rawValue, arguments: encoded, repeatable: true,
+                subject: directory.path)
             let listing = try reply.results.withUnsafeBytes {
                 try NFS.ReadDirPlus.decode($0, subject: directory.path)
             }
@@ -158,7 +159,8 @@ package final class Remote: Sendable {
             NFS.readReplyPayload(results: $0)
         }
         let reply = try await session.call(
-            procedure: NFS.Read.number.rawValue, arguments: arguments, sink: sink, repeatable: true, subject: source.path)
+            procedure: NFS.Read.number.rawValue, arguments: arguments, sink: sink, repeatable: true,
+            subject: source.path)
         let (header, _) = try reply.results.withUnsafeBytes { try NFS.Read.decode($0, subject: source.path) }
         guard Int(header.count) == reply.payload else {
             throw TransferError(.server, "\(source.path): the server's answer to READ is malformed")
@@ -176,7 +178,8 @@ package final class Remote: Sendable {
         }
         let reply = try await session.call(
             procedure: NFS.Write.number.rawValue, arguments: arguments,
-            payload: OutboundMessage.FileRange(file: file, offset: position, count: count), repeatable: true, subject: path)
+            payload: OutboundMessage.FileRange(file: file, offset: position, count: count), repeatable: true,
+            subject: path)
         return try reply.results.withUnsafeBytes { try NFS.Write.decode($0, subject: path) }
     }
 }

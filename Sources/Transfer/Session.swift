@@ -149,7 +149,8 @@ package final class Session: Sendable {
                     throw TransferError(.connection, "\(subject): the connection to \(host) was lost: \(error)")
                 }
                 if attempt == 1 { onReconnect("the connection to \(host) was lost (\(error)); connecting again") }
-            } catch let error as TransferError where error.kind == .connection && attempt > 1 && attempt < Self.attempts {
+            } catch let error as TransferError where error.kind == .connection && attempt > 1 && attempt < Self.attempts
+            {
                 // The server may be starting again.
             }
             try await Task.sleep(for: .milliseconds(50 << attempt))
@@ -166,7 +167,8 @@ package final class Session: Sendable {
     /// A file that got shorter while it was sent takes its connection with it; other files' calls go on with a new one.
     private func checkSource(_ payload: OutboundMessage.FileRange?, _ subject: String) throws(TransferError) {
         guard let payload else { return }
-        guard let status = try? Files.status(payload.file.raw), UInt64(status.st_size) >= payload.offset + UInt64(payload.count)
+        guard let status = try? Files.status(payload.file.raw),
+            UInt64(status.st_size) >= payload.offset + UInt64(payload.count)
         else { throw TransferError(.sourceChanged, "\(subject): got shorter while it was read") }
     }
 

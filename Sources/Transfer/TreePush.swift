@@ -71,7 +71,8 @@ final class TreePush: Sendable {
                 case S_IFREG: await push(name, UInt64(clamping: there.st_size), source, target, path, &group)
                 case S_IFDIR: directories.append(name)
                 case S_IFLNK: await link(name, source, target, path)
-                default: gatherer.add { $0.skipped.append("\(source.name(name)): neither a file, a directory nor a link") }
+                default:
+                    gatherer.add { $0.skipped.append("\(source.name(name)): neither a file, a directory nor a link") }
                 }
             }
         } catch {
@@ -140,7 +141,8 @@ extension Remote {
     func makeLink(_ name: FileName, to text: FileName, in directory: FileHandle, path: String) async throws {
         let temporary = DirectoryOperation(directory, TemporaryName.make(for: name))
         _ = try await session.nfs(
-            NFS.SymLink.self, NFS.SymLink.Arguments(temporary, SetAttributes(), text: text), repeatable: false, subject: path)
+            NFS.SymLink.self, NFS.SymLink.Arguments(temporary, SetAttributes(), text: text), repeatable: false,
+            subject: path)
         do {
             _ = try await session.nfs(
                 NFS.Rename.self,

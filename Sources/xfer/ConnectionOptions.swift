@@ -62,7 +62,8 @@ struct ConnectionOptions: ParsableArguments {
     private func daemon(_ options: MountOptions) throws -> (path: String, own: PrivateDaemon?) {
         if let path = options.daemon {
             guard options.certificate == nil, options.key == nil, options.anchors == nil else {
-                throw UsageError("cafile=, cert= and key= are for a tlscd of xfer's own; the one at '\(path)' has its files")
+                throw UsageError(
+                    "cafile=, cert= and key= are for a tlscd of xfer's own; the one at '\(path)' has its files")
             }
             return (path, nil)
         }

@@ -27,7 +27,7 @@ enum Interrupts {
             let result = try await task.value
             if task.isCancelled { throw ExitStatus.interrupted }
             return result
-        } catch where task.isCancelled {
+        } catch  where task.isCancelled {
             throw ExitStatus.interrupted
         }
     }

@@ -78,7 +78,8 @@ enum ProgressLine {
         let bar = known ? max(0, min(30, room - 14)) : 0
         let name = String(label.suffix(max(0, room - (bar > 0 ? bar + 3 : 0))))
         let full = Int(part * Double(bar))
-        let drawn = bar > 2 ? "[\(String(repeating: "=", count: full))\(String(repeating: " ", count: bar - full))] " : ""
+        let drawn =
+            bar > 2 ? "[\(String(repeating: "=", count: full))\(String(repeating: " ", count: bar - full))] " : ""
         return String("\(name) \(drawn)\(right)".prefix(max(0, width - 1)))
     }
 }

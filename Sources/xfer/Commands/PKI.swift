@@ -18,7 +18,8 @@ struct PKI: ParsableCommand {
 
     struct Initialize: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "init", abstract: "Make a certificate authority: ca.pem, which everybody gets, and ca.key, which nobody does.")
+            commandName: "init",
+            abstract: "Make a certificate authority: ca.pem, which everybody gets, and ca.key, which nobody does.")
 
         @Option(name: .long, help: ArgumentHelp("The authority's directory, made with mode 0700.", valueName: "dir"))
         var directory = PKI.standardDirectory
@@ -45,7 +46,9 @@ struct PKI: ParsableCommand {
         @Option(name: .long, help: ArgumentHelp("For a client of this name.", valueName: "name"))
         var client: String?
 
-        @Option(name: .long, help: ArgumentHelp("Write NAME.pem and NAME.key; the first name where left out.", valueName: "name"))
+        @Option(
+            name: .long,
+            help: ArgumentHelp("Write NAME.pem and NAME.key; the first name where left out.", valueName: "name"))
         var file: String?
 
         @Option(name: .long, help: ArgumentHelp("Days it is valid.", valueName: "days"))
@@ -58,7 +61,9 @@ struct PKI: ParsableCommand {
         var names: [String] = []
 
         func validate() throws {
-            guard server != (client != nil) else { throw ValidationError("one of --server NAME|IP … and --client NAME") }
+            guard server != (client != nil) else {
+                throw ValidationError("one of --server NAME|IP … and --client NAME")
+            }
             guard server == !names.isEmpty else {
                 throw ValidationError(server ? "--server wants a name or an address" : "--client takes one name")
             }

@@ -14,7 +14,8 @@ struct Serve: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The port to listen on; 0 is any that is free.", valueName: "number"))
     var port: UInt16 = 2049
 
-    @Option(name: .long, help: ArgumentHelp("The address to listen on; every one where left out.", valueName: "address"))
+    @Option(
+        name: .long, help: ArgumentHelp("The address to listen on; every one where left out.", valueName: "address"))
     var address = ""
 
     @Flag(name: .long, help: "Let clients write.")
@@ -127,7 +128,9 @@ struct ServeCertificates {
             ? try CertificateAuthority.open(at: pki)
             : try CertificateAuthority.create(at: pki, name: "xfer serve on \(hostName)")
         var names: [String] = []
-        for name in [hostName, "localhost", "127.0.0.1", "::1"] + more where !names.contains(name) { names.append(name) }
+        for name in [hostName, "localhost", "127.0.0.1", "::1"] + more where !names.contains(name) {
+            names.append(name)
+        }
         // Issued anew each time: nobody keeps the server's own, and its names may have changed.
         let server = try authority.issueServer(names: names, file: "server", replace: true)
         return ServeCertificates(
