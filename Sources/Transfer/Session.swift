@@ -145,7 +145,11 @@ package final class Session: Sendable {
                     throw TransferError(.connection, "\(subject): \(host): \(error)")
                 case .refused: throw TransferError(.server, "\(subject): \(error)")
                 }
-                guard repeatable, attempt < Self.attempts, !Self.isFinal(error) else {
+                if case .channel(.peerAlert) = error {
+                    // It would say the same on every connection.
+                    throw TransferError(.connection, "\(host): \(error)")
+                }
+                guard repeatable, attempt < Self.attempts else {
                     throw TransferError(.connection, "\(subject): the connection to \(host) was lost: \(error)")
                 }
                 if attempt == 1 { onReconnect("the connection to \(host) was lost (\(error)); connecting again") }
@@ -156,12 +160,6 @@ package final class Session: Sendable {
             try await Task.sleep(for: .milliseconds(50 << attempt))
             attempt += 1
         }
-    }
-
-    /// Errors that come again on every connection.
-    private static func isFinal(_ error: RPCError) -> Bool {
-        if case .channel(.peerAlert) = error { return true }
-        return false
     }
 
     /// A file that got shorter while it was sent takes its connection with it; other files' calls go on with a new one.

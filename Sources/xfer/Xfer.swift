@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Transfer
 
 @main
 struct Xfer: AsyncParsableCommand {
@@ -30,6 +31,9 @@ struct Xfer: AsyncParsableCommand {
             }
         } catch let code as ExitStatus {
             Glibc.exit(code.rawValue)
+        } catch let error as UsageError {
+            Messages.error(error)
+            Glibc.exit(ExitStatus.usage.rawValue)
         } catch {
             let code = exitCode(for: error)
             if code == .validationFailure || code.isSuccess || code == ExitCode(EX_USAGE) {

@@ -53,7 +53,7 @@ struct Serve: ParsableCommand {
                 anchors: certificates.anchors), more: ["--log-level", logLevel])
         defer { tlssd.stop() }
         guard let program = ChildProcess.find("xferd") else {
-            throw UsageError("xferd is neither beside this program nor in PATH")
+            throw TransferError(.local, "xferd is neither beside this program nor in PATH")
         }
         let announcement = try Pipe(capacity: 4096)
         try announcement.readEnd.setNonblocking(false)
@@ -67,7 +67,7 @@ struct Serve: ParsableCommand {
             ], output: announcement.writeEnd.raw)
         defer { xferd.stop() }
         guard let port = Self.readPort(announcement) else {
-            throw UsageError("xferd could not start: see what it said above")
+            throw TransferError(.local, "xferd could not start: see what it said above")
         }
         announce(export, port, certificates)
         _ = try signals.next()
@@ -75,7 +75,7 @@ struct Serve: ParsableCommand {
 
     private func exportName() throws -> String {
         guard let real = realpath(directory, nil) else {
-            throw UsageError("\(directory): \(String(cString: strerror(errno)))")
+            throw TransferError(.local, "\(directory): \(String(cString: strerror(errno)))")
         }
         defer { free(real) }
         return "/" + (String(cString: real).split(separator: "/").last.map(String.init) ?? "root")
