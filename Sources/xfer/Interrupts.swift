@@ -19,6 +19,7 @@ enum Interrupts {
         try Thread.detached("signals") {
             guard let signals = try? SignalDescriptor([SIGINT, SIGTERM]), (try? signals.next()) != nil else { return }
             task.cancel()
+            if isatty(STDERR_FILENO) == 1 { Messages.raw("\r\u{1b}[K") }
             Messages.write("xfer: interrupted; cleaning up (again to leave at once)")
             _ = try? signals.next()
             Glibc._exit(ExitStatus.interrupted.rawValue)

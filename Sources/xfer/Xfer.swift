@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Kernel
 import Transfer
 
 @main
@@ -20,30 +21,48 @@ struct Xfer: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [Get.self, Put.self, List.self, Serve.self, PKI.self])
 
-    static func main() async {
+    /// Not asynchronous itself: signals are blocked before the first thread of Swift's pool starts, which inherits that; and
+    /// what blocks runs here, on the main thread.
+    static func main() {
+        Interrupts.block()
         do {
             var command = try parseAsRoot()
-            Interrupts.block()
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
-            } else {
+            guard let command = command as? any AsyncParsableCommand else {
                 try command.run()
+                Glibc.exit(0)
             }
-        } catch let code as ExitStatus {
-            Glibc.exit(code.rawValue)
-        } catch let error as UsageError {
-            Messages.error(error)
-            Glibc.exit(ExitStatus.usage.rawValue)
+            // Given to the task and not used here again.
+            nonisolated(unsafe) var given = command
+            Task.detached {
+                do {
+                    try await given.run()
+                    Glibc.exit(0)
+                } catch {
+                    Glibc.exit(report(error))
+                }
+            }
+            Condition(()).wait { _ in nil as Void? }
         } catch {
-            let code = exitCode(for: error)
-            if code == .validationFailure || code.isSuccess || code == ExitCode(EX_USAGE) {
-                let text = fullMessage(for: error)
-                if code.isSuccess { print(text) } else { Messages.write(text) }
-                Glibc.exit(code.isSuccess ? 0 : ExitStatus.usage.rawValue)
-            }
-            Messages.error(error)
-            Glibc.exit(ExitStatus.nothing.rawValue)
+            Glibc.exit(report(error))
         }
+    }
+
+    /// Says what went wrong, or what was asked for.
+    ///
+    /// - Returns: the exit status.
+    private static func report(_ error: any Error) -> Int32 {
+        if let status = error as? ExitStatus { return status.rawValue }
+        let code = exitCode(for: error)
+        if code.isSuccess {
+            print(fullMessage(for: error))
+            return 0
+        }
+        if code == .validationFailure || code == ExitCode(EX_USAGE) {
+            Messages.write(fullMessage(for: error))
+            return ExitStatus.usage.rawValue
+        }
+        Messages.error(error)
+        return (error is UsageError ? ExitStatus.usage : .nothing).rawValue
     }
 }
 
