@@ -106,5 +106,27 @@ let package = Package(
             name: "TLSTests",
             dependencies: ["TLS", "COpenSSL", "Certificates", "Handshake", "SecureChannel", "Kernel", system],
             swiftSettings: strict),
+
+        // Tests/TestSupport is what tests share
+        .target(
+            name: "TestSupport", dependencies: ["SecureChannel", "Kernel", "CLinux", "CCrypto"],
+            path: "Tests/TestSupport",
+            swiftSettings: strict),
+        .testTarget(
+            name: "KernelTests", dependencies: ["TestSupport", "Kernel", "CLinux", system], swiftSettings: strict),
+        .testTarget(
+            name: "SecureChannelTests",
+            dependencies: ["TestSupport", "SecureChannel", "Kernel", "CLinux", "CCrypto", "COpenSSL", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RPCTests",
+            dependencies: ["TestSupport", "RPC", "SecureChannel", "Kernel", "CProtocol", log, system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HandshakeTests",
+            dependencies: [
+                "TestSupport", "Handshake", "TLS", "Certificates", "COpenSSL", "RPC", "SecureChannel", "Kernel", log,
+                system,
+            ], swiftSettings: strict),
     ]
 )
