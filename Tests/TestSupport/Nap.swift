@@ -1,0 +1,4 @@
+import Glibc
+
+/// A millisecond.
+func nap() { usleep(1000) }

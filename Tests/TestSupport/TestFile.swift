@@ -1,0 +1,53 @@
+import Glibc
+package import Kernel
+
+/// A file without a name, for one test.
+package struct TestFile: Sendable {
+    package let descriptor: SharedDescriptor
+    package var raw: Int32 { descriptor.raw }
+
+    /// - Parameter bytes: what is in it.
+    package init(_ bytes: [UInt8] = []) {
+        // hostfs, the root of the kTLS lab, knows no unnamed files; the lab's /dev/shm is a tmpfs, as this machine's is.
+        var template = Array("/dev/shm/tlsd-test-XXXXXX".utf8CString)
+        let raw = template.withUnsafeMutableBufferPointer { buffer -> Int32 in
+            guard let start = buffer.baseAddress else { return -1 }
+            let raw = mkstemp(start)
+            unlink(start)
+            return raw
+        }
+        guard raw >= 0 else { fatalError("no temporary file in /dev/shm: \(String(cString: strerror(errno)))") }
+        descriptor = SharedDescriptor(Descriptor(takingOwnershipOf: raw))
+        do {
+            try bytes.withUnsafeBytes { try Files.write(raw, $0, at: 0) }
+        } catch {
+            fatalError("cannot fill a temporary file: \(error)")
+        }
+    }
+
+    /// All that is in it.
+    package var contents: [UInt8] {
+        get throws {
+            let size = Int(try Files.status(raw).st_size)
+            var bytes = [UInt8](repeating: 0, count: size)
+            _ = try bytes.withUnsafeMutableBytes { try Files.read(raw, into: $0, at: 0) }
+            return bytes
+        }
+    }
+
+    package func truncate(to count: Int) { _ = ftruncate(raw, off_t(count)) }
+}
+
+/// Bytes that look like no other part of themselves: a mistake of place or order shows.
+package func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+    return [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
+        for index in 0..<count {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            bytes[index] = UInt8(truncatingIfNeeded: state)
+        }
+        filled = count
+    }
+}
