@@ -15,7 +15,10 @@ package func systemCall(
 ) throws(SystemError) -> Int {
     while true {
         #if DEBUG
-        if let fault = FaultScript.next(call) { throw SystemError("\(call)", fault, on: subject()) }
+        if let fault = FaultScript.next(call) {
+            if fault == .interrupted { continue }
+            throw SystemError("\(call)", fault, on: subject())
+        }
         #endif
         let result = body()
         if result >= 0 { return result }
