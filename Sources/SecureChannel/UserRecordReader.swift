@@ -17,6 +17,8 @@ final class UserRecordReader: RecordReader {
     /// Opened plaintext that waits to be taken, in order.
     private var segments: [Segment] = []
     private var firstSegment = 0
+    /// What is wrong with the stream behind the opened plaintext, told when that is taken.
+    private var failure: ChannelError?
 
     private struct Segment {
         var start: Int
@@ -104,9 +106,15 @@ final class UserRecordReader: RecordReader {
     /// - Returns: nil where there is some, else why not.
     private func fill() throws(ChannelError) -> Received? {
         while !hasBuffered {
+            if let failure { throw failure }
             if ended { return .end }
-            try openRecords()
+            do throws(ChannelError) {
+                try openRecords()
+            } catch {
+                failure = error
+            }
             if hasBuffered { return nil }
+            if let failure { throw failure }
             if ended { return .end }
             guard try receiveMore() else {
                 if unopened == filled { giveBlock() }
