@@ -17,6 +17,9 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         var phase = Phase.cleartext
         /// The reader stopped because too many replies wait; the output side wakes it.
         var paused = false
+        /// The output side is the sender's flusher. Its epoll entry reports a reset though it waits for nothing, and then
+        /// another thread may be.
+        var outputFlushes = false
     }
 
     private let socket: SharedDescriptor
@@ -148,6 +151,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     }
 
     private func armOutput() {
+        shared.withLock { $0.outputFlushes = true }
         do {
             try server.output.rearm(socket.raw, token: token, events: Epoll.writable | Epoll.oneShot)
         } catch {
@@ -156,6 +160,11 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     }
 
     func writable() {
+        let isFlusher = shared.withLock { shared in
+            defer { shared.outputFlushes = false }
+            return shared.outputFlushes
+        }
+        guard isFlusher else { return }
         let channel = current
         do throws(ChannelError) {
             let flushed = try channel.sender.flush(budget: 8 << 20)
