@@ -31,7 +31,9 @@ package struct HandshakeDaemon: Sendable {
         _ socket: SharedDescriptor, _ request: HandshakeRequest
     ) throws(HandshakeFailure) -> SecuredConnection {
         let upcall = try open(until: request.deadline)
-        let milliseconds = UInt32(max(0, request.deadline.pollTimeout))
+        // Less than zero is for ever, for which the upcall has no word.
+        let left = request.deadline.pollTimeout
+        let milliseconds = UInt32(left < 0 ? .max : left)
         let secured: UpcallCoding.Secured
         var arguments = tls_connect_args()
         arguments.peer_name = UpcallCoding.string(request.peerName, limit: TLS_MAXNAME)
