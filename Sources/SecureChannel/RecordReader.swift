@@ -16,6 +16,8 @@ package enum Received: Sendable {
 package class RecordReader {
     var ended = false
     private var postHandshake = PostHandshake()
+    /// The bytes of an alert so far: the kernel hands a record out in pieces where the reader's buffer is small.
+    private var alert: [UInt8] = []
     /// Has the sending half answer a KeyUpdate; called where the peer asked for it.
     var onKeyUpdateRequested: () -> Void = {}
 
@@ -38,12 +40,16 @@ package class RecordReader {
     func rekey() throws(ChannelError) { fatalError("abstract") }
 
     /// Handles a record that is not application data.
-    func control(type: UInt8, _ bytes: UnsafeRawBufferPointer) throws(ChannelError) {
+    ///
+    /// - Parameter mayContinue: whether `bytes` may be the beginning of the record alone.
+    func control(type: UInt8, _ bytes: UnsafeRawBufferPointer, mayContinue: Bool = false) throws(ChannelError) {
         switch type {
         case Record.ContentType.alert:
-            guard bytes.count == 2 else { throw .violation(.decodeError, "an alert of \(bytes.count) bytes") }
-            let alert = Alert(code: bytes[1])
-            guard alert == .closeNotify else { throw .peerAlert(alert) }
+            alert += bytes.prefix(3)
+            if alert.count < 2 && mayContinue { return }
+            guard alert.count == 2 else { throw .violation(.decodeError, "an alert of \(alert.count) bytes") }
+            let received = Alert(code: alert[1])
+            guard received == .closeNotify else { throw .peerAlert(received) }
             ended = true
         case Record.ContentType.handshake:
             guard !bytes.isEmpty else { throw .violation(.unexpectedMessage, "an empty handshake record") }

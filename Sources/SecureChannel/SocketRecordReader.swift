@@ -40,7 +40,8 @@ final class SocketRecordReader: RecordReader {
                 try checkMayBeData()
                 return .bytes(count)
             }
-            try control(type: type, UnsafeRawBufferPointer(rebasing: buffer.prefix(count)))
+            try control(
+                type: type, UnsafeRawBufferPointer(rebasing: buffer.prefix(count)), mayContinue: count == buffer.count)
         }
         return .end
     }
@@ -59,7 +60,8 @@ final class SocketRecordReader: RecordReader {
         }
         switch outcome {
         case .moved(0):
-            guard !isTLS else { throw .truncated }
+            // The end, or a record without content: recvmsg tells which.
+            if isTLS { return try receiveCopying(count, to: file, at: offset) }
             ended = true
             return .end
         case .moved(let count): return .bytes(count)
