@@ -17,7 +17,7 @@ package struct Link: Sendable {
         TestProcess.prepare()
     }
 
-    package struct NoConnection: Error {}
+    package struct NoConnection: Error { package init() {} }
 }
 
 /// What a test process must be like.

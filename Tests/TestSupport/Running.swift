@@ -23,7 +23,10 @@ package final class Running<R: Sendable>: Sendable {
     package var isDone: Bool { result.withLock { $0 != nil } }
 }
 
-package struct TookTooLong: Error { package let seconds: Double }
+package struct TookTooLong: Error {
+    package let seconds: Double
+    package init(seconds: Double) { self.seconds = seconds }
+}
 
 /// Waits until `condition` holds, for what announces itself to nobody; looks again every millisecond.
 ///

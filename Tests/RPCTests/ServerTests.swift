@@ -1,0 +1,261 @@
+import Glibc
+import Kernel
+import SecureChannel
+import TestSupport
+import Testing
+
+@testable import RPC
+
+/// What a server answers, byte for byte, and what it outlives.
+@Suite struct ServerTests {
+    /// A reply without results: xid, REPLY, MSG_ACCEPTED, AUTH_NONE, its length, accept_stat.
+    private func accepted(_ status: UInt32, xid: UInt32 = 7) -> [UInt8] { words(xid, 1, 0, 0, 0, status) }
+    /// MSG_DENIED, AUTH_ERROR.
+    private func denied(_ status: UInt32, xid: UInt32 = 7) -> [UInt8] { words(xid, 1, 1, 1, status) }
+
+    @Test func answersOfRFC5531() throws {
+        let server = try TestServer()
+        let system = words(1, 0) + words(1000, 100, 0)
+        let exchanges: [(String, [UInt8], [UInt8])] = [
+            ("NULL", call(procedure: 0), accepted(0)),
+            ("echo", call(procedure: 1, words(5, 6)), accepted(0) + words(5, 6)),
+            ("PROG_UNAVAIL", call(program: 100_003, procedure: 0), accepted(1)),
+            ("PROG_MISMATCH", call(version: 9, procedure: 0), accepted(2) + words(1, 1)),
+            ("PROC_UNAVAIL", call(procedure: 77), accepted(3)),
+            ("GARBAGE_ARGS", call(procedure: 1, [1, 2, 3]), accepted(4)),
+            ("SYSTEM_ERR", call(procedure: 4), accepted(5)),
+            ("RPC_MISMATCH", call(rpc: 3, procedure: 0), words(7, 1, 1, 0, 2, 2)),
+            ("the program's own denial", call(procedure: 5), denied(2)),
+            ("AUTH_SYS", call(procedure: 7, flavor: 1, credential: system), accepted(0) + words(1000, 100, 0)),
+            ("AUTH_SYS cut short", call(procedure: 7, flavor: 1, credential: words(1)), denied(1)),
+            ("AUTH_SYS with 17 groups", call(procedure: 7, flavor: 1, credential: words(1, 0, 0, 0, 17) + [UInt8](repeating: 0, count: 68)), denied(1)),
+            ("AUTH_NONE with a body", call(procedure: 0, credential: words(1)), denied(1)),
+            ("an unknown flavor", call(procedure: 0, flavor: 4242, credential: words(1)), denied(1)),
+            ("AUTH_TLS on another procedure", call(procedure: 1, flavor: 7), denied(1)),
+            ("AUTH_TLS with a body", call(procedure: 0, flavor: 7, credential: words(1)), denied(1)),
+            ("AUTH_TLS with a verifier", call(procedure: 0, flavor: 7, verifier: words(1)), denied(1)),
+        ]
+        for (name, message, expected) in exchanges { #expect(try server.exchange(message) == expected, "\(name)") }
+        // All of them on one connection, in one piece.
+        let socket = try server.connect()
+        try sendAll(exchanges.flatMap { marked($0.1) }, on: socket.raw)
+        for (name, _, expected) in exchanges { #expect(try receiveMessage(on: socket.raw) == expected, "\(name)") }
+    }
+
+    /// In cleartext NULL and the probe are answered, and nothing else is: AUTH_TOOWEAK.
+    @Test func cleartextIsRefused() throws {
+        let server = try TestServer(cleartext: false)
+        #expect(try server.exchange(call(procedure: 0)) == accepted(0))
+        #expect(try server.exchange(call(procedure: 1, words(1, 2))) == denied(5))
+        #expect(try server.exchange(call(procedure: 3, words(100))) == denied(5))
+        // A payload is neither written nor answered otherwise.
+        #expect(try server.exchange(call(procedure: 2, words(0, 8, 1, 2))) == denied(5))
+        #expect(try server.program.target.contents.isEmpty)
+        #expect(server.program.calls.withLock { $0 } == 1)
+    }
+
+    /// The probe of RFC 9289, the handshake, and calls behind it, in each layer.
+    @Test(arguments: TestedLayers.pairs) func startTLS(_ layers: LayerPair) throws {
+        let server = try TestServer(cleartext: false, securer: TestSecurer(layer: layers.server))
+        let client = try server.securedClient(layers.client)
+        defer { client.close() }
+        #expect(try client.make(1, words(8, 9)).reply().results == words(8, 9))
+        let bytes = pattern(50_001)
+        let file = TestFile(bytes)
+        let written = try client.make(
+            2, words(0, UInt32(bytes.count)), payload: .init(file: file.descriptor, offset: 0, count: bytes.count)
+        ).reply()
+        #expect(written.results == words(UInt32(bytes.count)))
+        #expect(try server.program.target.contents == bytes)
+    }
+
+    @Test func startTLSBytes() throws {
+        let server = try TestServer(cleartext: false)
+        let reply = try server.exchange(call(procedure: 0, flavor: 7))
+        #expect(reply == words(7, 1, 0, 0, 8) + Array("STARTTLS".utf8) + words(0))
+    }
+
+    /// Inside TLS the probe has no place: RFC 9289 section 4.1.
+    @Test func aProbeInsideTLS() throws {
+        let server = try TestServer(cleartext: false)
+        let socket = try server.connect()
+        try StartTLS.probe(.cleartext(socket), program: testProgram, version: 1, until: .after(seconds: 10))
+        let channel = try TestSecrets.channel(.user, socket, TestSecrets.make(.aes128GCM), .client)
+        try channel.send(OutboundMessage(head: marked(call(procedure: 0, flavor: 7))))
+        #expect(try Receiving.bytes(24, from: channel) == marked(denied(1)))
+    }
+
+    /// What a client sends behind its probe, before the handshake, is dropped: RFC 9289 section 5.1.1.
+    @Test func callsBehindTheProbeAreNotAnswered() throws {
+        let server = try TestServer(cleartext: false, securer: TestSecurer(failure: "no"))
+        let socket = try server.connect()
+        try sendAll(marked(call(procedure: 0, flavor: 7)) + marked(call(xid: 8, procedure: 0)), on: socket.raw)
+        #expect(try receiveMessage(on: socket.raw)?.count == 32)
+        #expect(try receiveMessage(on: socket.raw) == nil)
+    }
+
+    @Test func aFailedHandshakeEndsTheConnection() throws {
+        let server = try TestServer(cleartext: false, securer: TestSecurer(failure: "not today"))
+        let socket = try server.connect()
+        try StartTLS.probe(.cleartext(socket), program: testProgram, version: 1, until: .after(seconds: 10))
+        #expect(try receiveAll(1, on: socket.raw).isEmpty)
+        #expect(eventually { server.server.connectionCount == 0 })
+    }
+
+    @Test func probesThatAreNotAnswered() throws {
+        let link = try Link()
+        let silent = #expect(throws: StartTLS.Refusal.self) {
+            try StartTLS.probe(.cleartext(link.client), program: 1, version: 1, until: .after(seconds: 0.05))
+        }
+        guard case .timedOut = silent else { throw try #require(silent) }
+        for (answer, wanted) in [
+            (Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8), "does not speak RPC"), ([], "closed the connection"),
+            (marked(words(1, 2, 3)), "does not speak RPC"),
+        ] as [([UInt8], String)] {
+            let link = try Link()
+            try sendAll(answer, on: link.server.raw)
+            shutdown(link.server.raw, Int32(SHUT_WR))
+            let refusal = #expect(throws: StartTLS.Refusal.self) {
+                try StartTLS.probe(.cleartext(link.client), program: 1, version: 1, until: .after(seconds: 10))
+            }
+            #expect(refusal.map { "\($0)" }?.contains(wanted) == true, "\(refusal.map { "\($0)" } ?? "")")
+        }
+        // SSH's greeting, and then it waits.
+        let greeting = try Link()
+        try sendAll(Array("SSH-2.0-OpenSSH_9.2p1\r\n".utf8), on: greeting.server.raw)
+        let ssh = #expect(throws: StartTLS.Refusal.self) {
+            try StartTLS.probe(.cleartext(greeting.client), program: 1, version: 1, until: .after(seconds: 0.2))
+        }
+        #expect(ssh.map { "\($0)" }?.contains("does not speak RPC") == true)
+        // One that speaks RPC, and not TLS: the xid is the probe's own.
+        for (reply, wanted) in [(words(0), "without STARTTLS"), (words(1), "RPC-with-TLS")] {
+            let link = try Link()
+            let peer = try Running {
+                let probe = try receiveMessage(on: link.server.raw) ?? []
+                #expect(probe.count == 40 && word(probe, 5) == 0 && word(probe, 6) == 7 && word(probe, 7) == 0)
+                try sendAll(marked(Array(probe.prefix(4)) + words(1, 0, 0, 0) + reply), on: link.server.raw)
+            }
+            let refusal = #expect(throws: StartTLS.Refusal.self) {
+                try StartTLS.probe(.cleartext(link.client), program: 1, version: 1, until: .after(seconds: 10))
+            }
+            try peer.value()
+            #expect(refusal.map { "\($0)" }?.contains(wanted) == true)
+        }
+    }
+
+    // MARK: What it outlives
+
+    @Test func randomBytes() throws {
+        let server = try TestServer()
+        for seed in 1...40 {
+            let socket = try server.connect()
+            try sendAll(pattern(600, seed: UInt64(seed)), on: socket.raw)
+            shutdown(socket.raw, Int32(SHUT_WR))
+            // It ends, one way or the other.
+            _ = try receiveAll(100_000, on: socket.raw)
+        }
+        #expect(try server.stillServes())
+        #expect(eventually { server.server.connectionCount <= 1 })
+    }
+
+    @Test func messagesLongerThanAllowed() throws {
+        let server = try TestServer()
+        for stream in [
+            words(0xffff_ffff), words(0x8000_0000 | 1_000_000), words(0x7fff_ffff) + words(7, 0, 2, testProgram, 1, 1),
+        ] {
+            let socket = try server.connect()
+            try sendAll(stream + [UInt8](repeating: 0, count: 200), on: socket.raw)
+            #expect(try receiveAll(1, on: socket.raw).isEmpty)
+        }
+        #expect(try server.stillServes())
+    }
+
+    /// A valid exchange cut at every byte.
+    @Test func closedAtEveryByte() throws {
+        let server = try TestServer()
+        let stream = marked(call(procedure: 2, words(0, 20) + pattern(20))) + marked(call(xid: 8, procedure: 1, words(1)))
+        for count in 0...stream.count {
+            let socket = try server.connect()
+            try sendAll(Array(stream.prefix(count)), on: socket.raw)
+            shutdown(socket.raw, Int32(SHUT_WR))
+            let replies = try receiveAll(10_000, on: socket.raw).count
+            #expect(replies <= 64)
+        }
+        #expect(try server.stillServes())
+        #expect(eventually { server.server.connectionCount <= 1 })
+    }
+
+    @Test func manySilentConnectionsDelayNobody() throws {
+        let server = try TestServer()
+        let silent = try (0..<200).map { _ in try server.connect() }
+        #expect(eventually { server.server.connectionCount == 200 })
+        let begin = Deadline.clock
+        #expect(try server.stillServes())
+        #expect(Deadline.clock - begin < 2_000_000_000)
+        #expect(silent.count == 200)
+    }
+
+    @Test func oneConnectionTooMany() throws {
+        let server = try TestServer { $0.maximumConnections = 3 }
+        let kept = try (0..<3).map { _ in try server.connect() }
+        #expect(eventually { server.server.connectionCount == 3 })
+        let more = try server.connect()
+        #expect(try receiveAll(1, on: more.raw).isEmpty)
+        try sendAll(marked(call(procedure: 0)), on: kept[0].raw)
+        #expect(try receiveMessage(on: kept[0].raw) == accepted(0))
+    }
+
+    /// A client that reads no replies is not read from for ever, and delays nobody.
+    @Test func replesThatAreNotRead() throws {
+        let server = try TestServer { $0.maximumReplies = 8 }
+        let socket = try server.connect()
+        let one = marked(call(procedure: 3, words(100_000)))
+        let asked = 400
+        let sender = try Running { for _ in 0..<asked { try sendAll(one, on: socket.raw) } }
+        // It answers until the buffers are full, and then takes no more calls.
+        #expect(eventually { server.program.calls.withLock { $0 } >= 8 })
+        var before = -1
+        #expect(
+            eventually {
+                defer { before = server.program.calls.withLock { $0 } }
+                usleep(50_000)
+                return before == server.program.calls.withLock { $0 }
+            })
+        #expect(before < asked)
+        #expect(try server.stillServes())
+        // Then it reads, and gets every reply.
+        for _ in 0..<asked {
+            let reply = try #require(try receiveMessage(on: socket.raw))
+            #expect(reply.count == 24 + 4 + 100_000)
+        }
+        try sender.value()
+    }
+
+    /// Clients that reset their connections in the middle of everything.
+    @Test func resets() throws {
+        let server = try TestServer(workers: 4)
+        let threads = try (0..<4).map { _ in
+            try Running {
+                for round in 0..<60 {
+                    let socket = try server.connect()
+                    setResetOnClose(socket.raw)
+                    for _ in 0..<4 { try sendAll(marked(call(procedure: 3, words(100_000))), on: socket.raw) }
+                    _ = try receiveAll(round * 997, on: socket.raw)
+                }
+            }
+        }
+        for thread in threads { try thread.value() }
+        #expect(try server.stillServes())
+        #expect(eventually { server.server.connectionCount <= 1 })
+    }
+
+    /// Work that blocks keeps a worker and not the others' connections.
+    @Test func stopEndsEverything() throws {
+        let server = try TestServer()
+        let sockets = try (0..<5).map { _ in try server.connect() }
+        #expect(eventually { server.server.connectionCount == 5 })
+        server.server.stop()
+        for socket in sockets { #expect(try receiveAll(1, on: socket.raw).isEmpty) }
+        #expect(server.server.connectionCount == 0)
+    }
+}
