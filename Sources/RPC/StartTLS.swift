@@ -58,7 +58,10 @@ package enum StartTLS {
                     guard try wait(channel, until: deadline) else { throw RPCError.timedOut(seconds: 0) }
                 }
             } catch {
+                // A greeting such as SSH's or HTTP's is the beginning of a message that never comes to its end.
+                let isGreeting = !reader.isBetweenMessages
                 switch error {
+                case .timedOut where isGreeting, .channel(.truncated) where isGreeting: throw .notRPC
                 case .timedOut: throw .timedOut
                 case .closedByPeer, .channel(.truncated): throw .closed
                 case .malformed, .oversized: throw .notRPC
