@@ -98,8 +98,15 @@ import Testing
     @Test(arguments: able) func nothingFollowsInItsRecord(_ layer: Channel.Layer) throws {
         let (channel, peer) = try bench(layer)
         try peer.sendRecord([24, 0, 0, 1, 0, 24, 0, 0, 1, 0], type: 22)
+        // What comes next is sealed with a key this end has left behind, in either layer.
+        try peer.sendRecord([1])
         let error = try #require(throws: ChannelError.self) { _ = try Receiving.bytes(1, from: channel) }
-        guard case .violation(.unexpectedMessage, _) = error else { throw error }
+        switch (layer, error) {
+        case (.user, .violation(.unexpectedMessage, _)): break
+        // The kernel hands a record out in pieces, so that its end is not seen; the key gives it away.
+        case (.kernel, .violation(.badRecordMAC, _)), (.kernel, .violation(.unexpectedMessage, _)): break
+        default: throw error
+        }
     }
 
     /// Where the kernel cannot take a new key, that is what is said, and the bytes before are not lost.
