@@ -43,7 +43,8 @@ final class TestDaemon: Sendable {
 
     /// - Parameter path: where it listens; an abstract name of its own where nil.
     init(
-        _ role: Channel.Role, _ handshaker: any Handshaker, callers: [String] = [], longest: Double = 20, path: String? = nil
+        _ role: Channel.Role, _ handshaker: any Handshaker, callers: [String] = [], longest: Double = 20,
+        path: String? = nil
     ) throws {
         TestProcess.prepare()
         self.role = role
@@ -51,7 +52,8 @@ final class TestDaemon: Sendable {
         self.path = path
         let listener = SharedDescriptor(try LocalListener.open(path))
         let server = try HandshakeServer(
-            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: callers), longest: longest, log: silent)
+            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: callers), longest: longest,
+            log: silent)
         self.server = server
         running = try Running { try server.run(listener.raw) }
     }
@@ -63,10 +65,13 @@ final class TestDaemon: Sendable {
         try running.value(within: 10)
     }
 
-    func engine(_ layer: RecordLayerChoice) -> HandshakeDaemon { HandshakeDaemon(path: path, role: role, recordLayer: layer) }
+    func engine(_ layer: RecordLayerChoice) -> HandshakeDaemon {
+        HandshakeDaemon(path: path, role: role, recordLayer: layer)
+    }
 
     func secure(
-        _ socket: SharedDescriptor, _ layer: RecordLayerChoice, name: String = "files.example", mutual: Bool = true, seconds: Double = 10
+        _ socket: SharedDescriptor, _ layer: RecordLayerChoice, name: String = "files.example", mutual: Bool = true,
+        seconds: Double = 10
     ) throws(HandshakeFailure) -> SecuredConnection {
         try engine(layer).secure(
             socket, HandshakeRequest(peerName: name, mutual: mutual, deadline: .after(seconds: seconds)))
@@ -74,7 +79,8 @@ final class TestDaemon: Sendable {
 
     /// The failure of an upcall that must fail.
     func failure(
-        _ socket: SharedDescriptor, _ layer: RecordLayerChoice = .user, name: String = "files.example", mutual: Bool = true,
+        _ socket: SharedDescriptor, _ layer: RecordLayerChoice = .user, name: String = "files.example",
+        mutual: Bool = true,
         seconds: Double = 10
     ) throws -> HandshakeFailure {
         do throws(HandshakeFailure) {

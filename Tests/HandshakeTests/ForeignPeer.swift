@@ -16,7 +16,8 @@ final class ForeignPeer: @unchecked Sendable {
     ///   - issued: its certificate.
     ///   - maximum: the highest version it speaks.
     init(
-        _ role: Channel.Role, _ issued: CertificateAuthority.Issued, on socket: SharedDescriptor, suite: CipherSuite? = nil,
+        _ role: Channel.Role, _ issued: CertificateAuthority.Issued, on socket: SharedDescriptor,
+        suite: CipherSuite? = nil,
         maximum: Int32 = TLS1_3_VERSION
     ) throws {
         context = try #require(SSL_CTX_new(role == .server ? TLS_server_method() : TLS_client_method()))
@@ -40,7 +41,9 @@ final class ForeignPeer: @unchecked Sendable {
     func write(_ bytes: [UInt8]) -> Bool {
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { SSL_write(ssl, $0.baseAddress.map { $0 + done }, Int32(bytes.count - done)) }
+            let count = bytes.withUnsafeBytes {
+                SSL_write(ssl, $0.baseAddress.map { $0 + done }, Int32(bytes.count - done))
+            }
             if count <= 0 { return false }
             done += Int(count)
         }
@@ -51,7 +54,9 @@ final class ForeignPeer: @unchecked Sendable {
         var bytes = [UInt8](repeating: 0, count: count)
         var done = 0
         while done < count {
-            let received = bytes.withUnsafeMutableBytes { SSL_read(ssl, $0.baseAddress.map { $0 + done }, Int32(count - done)) }
+            let received = bytes.withUnsafeMutableBytes {
+                SSL_read(ssl, $0.baseAddress.map { $0 + done }, Int32(count - done))
+            }
             if received <= 0 { break }
             done += Int(received)
         }

@@ -1,5 +1,5 @@
-import Certificates
 import COpenSSL
+import Certificates
 import Glibc
 import Handshake
 import Kernel
@@ -22,7 +22,8 @@ import Testing
 
     private func message(_ bytes: [UInt8]) -> OutboundMessage {
         let file = TestFile(bytes)
-        return OutboundMessage(head: Array("head".utf8), file: .init(file: file.descriptor, offset: 0, count: bytes.count))
+        return OutboundMessage(
+            head: Array("head".utf8), file: .init(file: file.descriptor, offset: 0, count: bytes.count))
     }
 
     /// Both daemons: mutual TLS, every suite, every pair of layers.
@@ -100,11 +101,15 @@ import Testing
     }
 
     /// OpenSSL's KeyUpdates, asked for and not. Where the kernel cannot, it says so.
-    @Test(arguments: TestedLayers.all, [true, false]) func keyUpdatesOfOpenSSL(_ layer: Channel.Layer, _ requested: Bool) throws {
+    @Test(arguments: TestedLayers.all, [true, false]) func keyUpdatesOfOpenSSL(
+        _ layer: Channel.Layer, _ requested: Bool
+    ) throws {
         let tlscd = try TestDaemon(.client, try credentials.clientHandshaker())
         let peer = try ForeignPeer(.server, credentials.server, on: link.server)
         let foreign = try Running { () -> [UInt8] in
-            guard peer.handshake(), peer.write(Array("one".utf8)) else { throw Unexpected("OpenSSL's handshake failed") }
+            guard peer.handshake(), peer.write(Array("one".utf8)) else {
+                throw Unexpected("OpenSSL's handshake failed")
+            }
             for _ in 0..<3 {
                 guard peer.updateKey(requested: requested), peer.write(Array("two".utf8)) else { break }
             }
@@ -145,7 +150,9 @@ import Testing
         let client = try ForeignPeer(.client, credentials.client, on: link.client, maximum: TLS1_2_VERSION)
         let foreign = try Running { client.handshake() }
         let refused = try tlssd.failure(link.server)
-        #expect(refused.kind == .protocolViolation && refused.reason.contains("no TLS 1.3") && refused.reason.contains("TLS 1.2"))
+        #expect(
+            refused.kind == .protocolViolation && refused.reason.contains("no TLS 1.3")
+                && refused.reason.contains("TLS 1.2"))
         shutdown(link.server.raw, Int32(SHUT_RDWR))
         #expect(try !foreign.value())
 

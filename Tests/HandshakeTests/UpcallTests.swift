@@ -82,7 +82,8 @@ enum UpcallNumbers {
         #expect(!engine.isRunning())
         let link = try Link()
         let failure = #expect(throws: HandshakeFailure.self) {
-            _ = try engine.secure(link.client, HandshakeRequest(peerName: "x", mutual: false, deadline: .after(seconds: 5)))
+            _ = try engine.secure(
+                link.client, HandshakeRequest(peerName: "x", mutual: false, deadline: .after(seconds: 5)))
         }
         #expect(failure?.kind == .local)
         #expect(failure?.reason.contains("tlscd") == true && failure?.reason.contains(directory.path) == true)
@@ -95,7 +96,8 @@ enum UpcallNumbers {
         #expect(!engine.isRunning() && daemon.engine(.user).isRunning())
         let link = try Link()
         let failure = #expect(throws: HandshakeFailure.self) {
-            _ = try engine.secure(link.client, HandshakeRequest(peerName: "x", mutual: false, deadline: .after(seconds: 5)))
+            _ = try engine.secure(
+                link.client, HandshakeRequest(peerName: "x", mutual: false, deadline: .after(seconds: 5)))
         }
         #expect(failure?.kind == .local && failure?.reason.contains("upcall") == true)
     }
@@ -160,11 +162,15 @@ enum UpcallNumbers {
         let daemon = try TestDaemon(.client, FakeHandshaker())
         let socket = try connect(daemon)
         try sendAll(call(UpcallNumbers.rekey, program: tlscd, words(1)), on: socket.raw)
-        #expect(String(decoding: try receiveAll(100, on: socket.raw, seconds: 1), as: UTF8.self).contains("without a socket"))
+        #expect(
+            String(decoding: try receiveAll(100, on: socket.raw, seconds: 1), as: UTF8.self).contains(
+                "without a socket"))
         let link = try Link()
         try DescriptorPassing.send(link.client.raw, over: socket.raw)
         try sendAll(call(UpcallNumbers.rekey, program: tlscd, words(1)), on: socket.raw)
-        #expect(String(decoding: try receiveAll(200, on: socket.raw, seconds: 1), as: UTF8.self).contains("not in the kernel"))
+        #expect(
+            String(decoding: try receiveAll(200, on: socket.raw, seconds: 1), as: UTF8.self).contains(
+                "not in the kernel"))
     }
 
     /// Calls the daemon cannot know are answered as RPC has it, on a connection that goes on.
@@ -172,7 +178,8 @@ enum UpcallNumbers {
         let daemon = try TestDaemon(.client, FakeHandshaker())
         let socket = try connect(daemon)
         for (message, status) in [
-            (call(0, program: 42, []), 1), (call(0, program: tlscd, [], version: 7), 2), (call(99, program: tlscd, []), 3),
+            (call(0, program: 42, []), 1), (call(0, program: tlscd, [], version: 7), 2),
+            (call(99, program: tlscd, []), 3),
             (call(UpcallNumbers.connect, program: tlscd, words(5)), 4), (call(0, program: tlscd, []), 0),
         ] as [([UInt8], UInt32)] {
             try sendAll(message, on: socket.raw)
@@ -223,7 +230,8 @@ enum UpcallNumbers {
     }
 
     /// Another user is told that it may not, and one that is named may: a child of that user makes the call.
-    @Test(arguments: [([], true), (["nobody"], false), (["@nogroup"], false), (["daemon"], true)] as [([String], Bool)])
+    @Test(
+        arguments: [([], true), (["nobody"], false), (["@nogroup"], false), (["daemon"], true)] as [([String], Bool)])
     func anotherUser(_ allowed: [String], _ isRefused: Bool) throws {
         try #require(geteuid() == 0, "needs root, to call as somebody else")
         let daemon = try TestDaemon(.client, FakeHandshaker(), callers: allowed)

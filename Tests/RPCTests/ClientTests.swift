@@ -184,7 +184,8 @@ import Testing
     /// Many calls at once against a real server, payloads both ways, in every pair of layers.
     @Test(arguments: TestedLayers.pairs) func manyCallsAtOnce(_ layers: LayerPair) throws {
         let bytes = pattern(100_000)
-        let server = try TestServer(cleartext: false, securer: TestSecurer(layer: layers.server), program: TestProgram(bytes))
+        let server = try TestServer(
+            cleartext: false, securer: TestSecurer(layer: layers.server), program: TestProgram(bytes))
         let client = try server.securedClient(layers.client)
         defer { client.close() }
         let source = TestFile(bytes)
@@ -201,7 +202,8 @@ import Testing
                     ))
             default:
                 let file = TestFile()
-                let sink = Client.Sink(target: PayloadTarget(file: file.descriptor, offset: 0), limit: 100_000) { results in
+                let sink = Client.Sink(target: PayloadTarget(file: file.descriptor, offset: 0), limit: 100_000) {
+                    results in
                     guard let count = results.word(at: 0) else { return .needs(4) }
                     return .at(offset: 4, count: Int(count))
                 }

@@ -88,7 +88,8 @@ import Testing
         let stream = marked(small) + marked(withPayload(payload)) + marked(words(0, 5))
         for cut in 0...stream.count {
             try expect(
-                feed([Array(stream.prefix(cut)), Array(stream.dropFirst(cut))]), messages: [small, words(0, 5)], payload: payload)
+                feed([Array(stream.prefix(cut)), Array(stream.dropFirst(cut))]), messages: [small, words(0, 5)],
+                payload: payload)
         }
     }
 
@@ -103,7 +104,9 @@ import Testing
         let payload = pattern(50)
         let message = withPayload(payload)
         for size in 1...message.count {
-            let stream = marked(message, fragments: [Int](repeating: size, count: 100)) + marked(small, fragments: [size, 0, size])
+            let stream =
+                marked(message, fragments: [Int](repeating: size, count: 100))
+                + marked(small, fragments: [size, 0, size])
             try expect(feed([stream]), messages: [small], payload: payload)
         }
         try expect(feed([marked(small, fragments: [0, 0, 0])]), messages: [small])
@@ -142,7 +145,9 @@ import Testing
         let reader = MessageReader(pair.server.receiver)
         let sender = try Running {
             for _ in 0..<10 {
-                try pair.client.send(OutboundMessage(head: marked(withPayload(payload)) + marked(words(0, 3))), until: .after(seconds: 20))
+                try pair.client.send(
+                    OutboundMessage(head: marked(withPayload(payload)) + marked(words(0, 3))),
+                    until: .after(seconds: 20))
             }
             pair.client.close(until: .after(seconds: 5))
         }
@@ -157,7 +162,9 @@ import Testing
     @Test func aPayloadNobodyWants() throws {
         let handler = Recorder()
         handler.target = nil
-        try expect(feed([marked(withPayload(pattern(5000))) + marked(small)], to: handler), messages: [small], payload: pattern(5000))
+        try expect(
+            feed([marked(withPayload(pattern(5000))) + marked(small)], to: handler), messages: [small],
+            payload: pattern(5000))
     }
 
     @Test func aFileThatFailsIsTold() throws {
@@ -184,7 +191,9 @@ import Testing
         let reader = MessageReader(Channel.cleartext(link.server).receiver)
         try sendAll(marked(withPayload(pattern(3000))) + marked(small), on: link.client.raw)
         shutdown(link.client.raw, Int32(SHUT_WR))
-        while try reader.run(toFile) != .end { _ = try Poll.wait(link.server.raw, for: Poll.readable, until: .after(seconds: 10)) }
+        while try reader.run(toFile) != .end {
+            _ = try Poll.wait(link.server.raw, for: Poll.readable, until: .after(seconds: 10))
+        }
         #expect(toFile.errors.count == 1 && toFile.errors[0]?.errno == .badFileDescriptor && toFile.messages == 1)
     }
 
@@ -222,7 +231,8 @@ import Testing
     }
 
     @Test func tooManyFragments() throws {
-        let outcome = try feed([[UInt8]](repeating: words(0), count: 1) + [words(0) + [UInt8](repeating: 0, count: 40_000)], end: false)
+        let outcome = try feed(
+            [[UInt8]](repeating: words(0), count: 1) + [words(0) + [UInt8](repeating: 0, count: 40_000)], end: false)
         guard case .malformed(let reason) = outcome.error else {
             Issue.record("\(outcome.error.map { "\($0)" } ?? "no error")")
             return
@@ -248,7 +258,10 @@ import Testing
     }
 
     @Test func messagesShorterThanTheirHeads() throws {
-        for length in 0..<4 { try expect(feed([marked([UInt8](repeating: 0, count: length))]), messages: [[UInt8](repeating: 0, count: length)]) }
+        for length in 0..<4 {
+            try expect(
+                feed([marked([UInt8](repeating: 0, count: length))]), messages: [[UInt8](repeating: 0, count: length)])
+        }
     }
 
     @Test func aPauseIsKept() throws {

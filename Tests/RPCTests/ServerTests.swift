@@ -28,7 +28,11 @@ import Testing
             ("the program's own denial", call(procedure: 5), denied(2)),
             ("AUTH_SYS", call(procedure: 7, flavor: 1, credential: system), accepted(0) + words(1000, 100, 0)),
             ("AUTH_SYS cut short", call(procedure: 7, flavor: 1, credential: words(1)), denied(1)),
-            ("AUTH_SYS with 17 groups", call(procedure: 7, flavor: 1, credential: words(1, 0, 0, 0, 17) + [UInt8](repeating: 0, count: 68)), denied(1)),
+            (
+                "AUTH_SYS with 17 groups",
+                call(procedure: 7, flavor: 1, credential: words(1, 0, 0, 0, 17) + [UInt8](repeating: 0, count: 68)),
+                denied(1)
+            ),
             ("AUTH_NONE with a body", call(procedure: 0, credential: words(1)), denied(1)),
             ("an unknown flavor", call(procedure: 0, flavor: 4242, credential: words(1)), denied(1)),
             ("AUTH_TLS on another procedure", call(procedure: 1, flavor: 7), denied(1)),
@@ -173,7 +177,8 @@ import Testing
     /// A valid exchange cut at every byte.
     @Test func closedAtEveryByte() throws {
         let server = try TestServer()
-        let stream = marked(call(procedure: 2, words(0, 20) + pattern(20))) + marked(call(xid: 8, procedure: 1, words(1)))
+        let stream =
+            marked(call(procedure: 2, words(0, 20) + pattern(20))) + marked(call(xid: 8, procedure: 1, words(1)))
         for count in 0...stream.count {
             let socket = try server.connect()
             try sendAll(Array(stream.prefix(count)), on: socket.raw)

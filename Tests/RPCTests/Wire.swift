@@ -7,7 +7,9 @@ import TestSupport
 @testable import RPC
 
 /// XDR words, big-endian.
-func words(_ values: UInt32...) -> [UInt8] { values.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (24 - 8 * $0)) } } }
+func words(_ values: UInt32...) -> [UInt8] {
+    values.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (24 - 8 * $0)) } }
+}
 
 /// The word at an index of bytes.
 func word(_ bytes: [UInt8], _ index: Int) -> UInt32? { bytes.withUnsafeBytes { $0.word(at: 4 * index) } }
@@ -194,7 +196,9 @@ final class PendingCall: Sendable {
     let outcome = Condition<Result<Client.Reply, RPCError>?>(nil)
 
     func reply(within seconds: Double = 20) throws -> Client.Reply {
-        guard let result = outcome.wait(until: .after(seconds: seconds), { $0 }) else { throw TookTooLong(seconds: seconds) }
+        guard let result = outcome.wait(until: .after(seconds: seconds), { $0 }) else {
+            throw TookTooLong(seconds: seconds)
+        }
         return try result.get()
     }
 

@@ -32,7 +32,9 @@ import Testing
         #expect(try receiver.value() == bytes)
     }
 
-    @Test(arguments: TestedLayers.all, [true, false]) func aCutIsTruncation(_ layer: Channel.Layer, _ toFile: Bool) throws {
+    @Test(arguments: TestedLayers.all, [true, false]) func aCutIsTruncation(_ layer: Channel.Layer, _ toFile: Bool)
+        throws
+    {
         let pair = try ChannelPair(.user, layer)
         try pair.client.send(OutboundMessage(head: Array("some".utf8)))
         shutdown(pair.link.client.raw, Int32(SHUT_WR))
@@ -89,7 +91,8 @@ import Testing
     }
 
     /// An alert where few bytes are waited for: the kernel hands a record out in pieces then.
-    @Test(arguments: TestedLayers.all, [1, 2, 3]) func anAlertInASmallBuffer(_ layer: Channel.Layer, _ size: Int) throws {
+    @Test(arguments: TestedLayers.all, [1, 2, 3]) func anAlertInASmallBuffer(_ layer: Channel.Layer, _ size: Int) throws
+    {
         let link = try Link()
         let secrets = TestSecrets.make(.aes128GCM)
         let server = try TestSecrets.channel(layer, link.server, secrets, .server)
@@ -112,7 +115,9 @@ import Testing
     }
 
     /// A file that gets shorter while it is sent: the peer sees no end that looks good, and no byte that was not in it.
-    @Test(arguments: TestedLayers.pairs, [0, 1000, 16384, 500_000]) func aFileCutShort(_ layers: LayerPair, _ left: Int) throws {
+    @Test(arguments: TestedLayers.pairs, [0, 1000, 16384, 500_000]) func aFileCutShort(_ layers: LayerPair, _ left: Int)
+        throws
+    {
         let pair = try ChannelPair(layers)
         let bytes = pattern(1 << 20)
         let file = TestFile(bytes)
@@ -121,7 +126,8 @@ import Testing
         let receiver = try Running { try Receiving.untilError(of: pair.server) }
         let error = try #require(throws: ChannelError.self) {
             try pair.client.send(
-                OutboundMessage(head: Array("head".utf8), file: .init(file: file.descriptor, offset: 0, count: bytes.count)),
+                OutboundMessage(
+                    head: Array("head".utf8), file: .init(file: file.descriptor, offset: 0, count: bytes.count)),
                 until: .after(seconds: 20))
         }
         guard case .fileTruncated = error else { throw error }

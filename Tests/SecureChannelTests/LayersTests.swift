@@ -20,6 +20,7 @@ import Testing
         guard !TestedLayers.isKernelThere else { return }
         let obstacle = KernelTLS.obstacle(to: .aes128GCM) ?? ""
         #expect(!obstacle.isEmpty)
-        print("*** ONLY THE USER RECORD LAYER IS TESTED HERE: \(obstacle). Run the suite in Tests/Lab/ktls-lab, too. ***")
+        print(
+            "*** ONLY THE USER RECORD LAYER IS TESTED HERE: \(obstacle). Run the suite in Tests/Lab/ktls-lab, too. ***")
     }
 }

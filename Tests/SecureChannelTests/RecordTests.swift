@@ -107,7 +107,8 @@ import Testing
         #expect(try Receiving.bytes(1, from: bench.channel) == [7])
     }
 
-    @Test(arguments: TestedLayers.all, [5, 6, 20, 30]) func tamperedRecords(_ layer: Channel.Layer, _ index: Int) throws {
+    @Test(arguments: TestedLayers.all, [5, 6, 20, 30]) func tamperedRecords(_ layer: Channel.Layer, _ index: Int) throws
+    {
         let bench = try Bench(layer)
         try bench.peer.sendRecord([1, 2, 3])
         var record = bench.peer.record(pattern(20))
@@ -148,7 +149,9 @@ import Testing
         #expect(try bench.violation().0 == .badRecordMAC)
     }
 
-    @Test(arguments: TestedLayers.all, [16641, 20000, 65535]) func oversizedRecords(_ layer: Channel.Layer, _ length: Int) throws {
+    @Test(arguments: TestedLayers.all, [16641, 20000, 65535]) func oversizedRecords(
+        _ layer: Channel.Layer, _ length: Int
+    ) throws {
         let bench = try Bench(layer)
         try bench.peer.sendRecord([5])
         try bench.peer.send([23, 3, 3, UInt8(length >> 8), UInt8(length & 0xff)])
@@ -165,7 +168,9 @@ import Testing
         #expect(alert == .recordOverflow && reason.contains("16385"))
     }
 
-    @Test(arguments: TestedLayers.all, [20, 21, 22, 24, 72, 0] as [UInt8]) func cleartextRecords(_ layer: Channel.Layer, _ type: UInt8) throws {
+    @Test(arguments: TestedLayers.all, [20, 21, 22, 24, 72, 0] as [UInt8]) func cleartextRecords(
+        _ layer: Channel.Layer, _ type: UInt8
+    ) throws {
         let bench = try Bench(layer)
         try bench.peer.send([type, 3, 3, 0, 20] + pattern(20))
         let (_, error) = try Receiving.untilError(of: bench.channel)
@@ -178,7 +183,9 @@ import Testing
         }
     }
 
-    @Test(arguments: TestedLayers.all, [20, 24, 255] as [UInt8]) func protectedRecordsOfOtherTypes(_ layer: Channel.Layer, _ type: UInt8) throws {
+    @Test(arguments: TestedLayers.all, [20, 24, 255] as [UInt8]) func protectedRecordsOfOtherTypes(
+        _ layer: Channel.Layer, _ type: UInt8
+    ) throws {
         let bench = try Bench(layer)
         try bench.peer.sendRecord([1], type: type)
         let (alert, reason) = try bench.violation()
@@ -188,7 +195,8 @@ import Testing
     @Test(arguments: TestedLayers.all) func shortRecords(_ layer: Channel.Layer) throws {
         for length in [0, 1, 15, 16] {
             let bench = try Bench(layer)
-            try bench.peer.send([23, 3, 3, 0, UInt8(length)] + [UInt8](repeating: 0, count: length) + [23, 3, 3, 0, 30] + pattern(30))
+            try bench.peer.send(
+                [23, 3, 3, 0, UInt8(length)] + [UInt8](repeating: 0, count: length) + [23, 3, 3, 0, 30] + pattern(30))
             let (bytes, error) = try Receiving.untilError(of: bench.channel)
             #expect(bytes.isEmpty)
             guard case .violation = error else {
@@ -263,7 +271,8 @@ import Testing
 
     @Test(arguments: TestedLayers.all) func messagesThatHaveNoPlaceHere(_ layer: Channel.Layer) throws {
         for (message, alert) in [
-            ([1, 0, 0, 0], Alert.unexpectedMessage), ([13, 0, 0, 1, 0], .unexpectedMessage), ([4, 255, 255, 255], .decodeError),
+            ([1, 0, 0, 0], Alert.unexpectedMessage), ([13, 0, 0, 1, 0], .unexpectedMessage),
+            ([4, 255, 255, 255], .decodeError),
             ([24, 0, 0, 2, 0, 0], .decodeError), ([24, 0, 0, 1, 2], .decodeError), ([24, 0, 0, 0], .decodeError),
         ] as [([UInt8], Alert)] {
             let bench = try Bench(layer)

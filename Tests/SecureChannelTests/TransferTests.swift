@@ -1,7 +1,7 @@
 import Glibc
 import Kernel
-import SystemPackage
 import SecureChannel
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -54,7 +54,8 @@ import Testing
                 try pair.client.send(
                     OutboundMessage(
                         head: pattern(116, seed: UInt64(index)),
-                        file: .init(file: source.descriptor, offset: 0, count: bytes.count)), until: .after(seconds: 20))
+                        file: .init(file: source.descriptor, offset: 0, count: bytes.count)), until: .after(seconds: 20)
+                )
             }
         }
         for index in 0..<4 {
@@ -119,7 +120,9 @@ import Testing
     }
 
     /// Small send buffers had sendfile over kernel TLS stall once (nginx-devel, October 2021).
-    @Test(arguments: TestedLayers.all, [4, 8, 16, 24, 32]) func smallSendBuffers(_ layer: Channel.Layer, _ kilobytes: Int32) throws {
+    @Test(arguments: TestedLayers.all, [4, 8, 16, 24, 32]) func smallSendBuffers(
+        _ layer: Channel.Layer, _ kilobytes: Int32
+    ) throws {
         let pair = try ChannelPair(layer, .user)
         try Socket.setOption(pair.link.client.raw, SOL_SOCKET, SO_SNDBUF, kilobytes << 10)
         let bytes = pattern(2 << 20)
@@ -150,7 +153,8 @@ import Testing
                 for _ in 0..<50 {
                     // Who is not the flusher leaves its message to who is.
                     try pair.client.send(
-                        OutboundMessage(head: [UInt8](repeating: UInt8(index), count: 1000)), until: .after(seconds: 20))
+                        OutboundMessage(head: [UInt8](repeating: UInt8(index), count: 1000)), until: .after(seconds: 20)
+                    )
                 }
             }
         }

@@ -28,7 +28,9 @@ package enum TestProcess {
 }
 
 /// Says that a socket is to be blocking, as OpenSSL's own reads and writes want it.
-package func setBlocking(_ socket: SharedDescriptor) { _ = fcntl(socket.raw, F_SETFL, fcntl(socket.raw, F_GETFL) & ~O_NONBLOCK) }
+package func setBlocking(_ socket: SharedDescriptor) {
+    _ = fcntl(socket.raw, F_SETFL, fcntl(socket.raw, F_GETFL) & ~O_NONBLOCK)
+}
 
 /// Has close(2) send RST.
 package func setResetOnClose(_ socket: Int32) {
@@ -41,9 +43,15 @@ package func sendAll(_ bytes: [UInt8], on socket: Int32) throws {
     var done = 0
     while done < bytes.count {
         let count = try nonblocking("send") {
-            bytes.withUnsafeBytes { send(socket, $0.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL)) }
+            bytes.withUnsafeBytes {
+                send(socket, $0.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
+            }
         }
-        if let count { done += count } else { _ = try Poll.wait(socket, for: Poll.writable, until: .after(seconds: 20)) }
+        if let count {
+            done += count
+        } else {
+            _ = try Poll.wait(socket, for: Poll.writable, until: .after(seconds: 20))
+        }
     }
 }
 

@@ -1,13 +1,15 @@
+import Glibc
 package import Kernel
 package import SecureChannel
-import Glibc
 
 /// Blocking ways to read a channel, for tests.
 package enum Receiving {
     /// Bytes until so many are there, or the stream ends.
     ///
     /// - Throws: ``ChannelError``; ``TookTooLong`` where nothing comes for `seconds`.
-    package static func bytes(_ count: Int, from channel: Channel, chunk: Int = 1 << 16, seconds: Double = 30) throws -> [UInt8] {
+    package static func bytes(_ count: Int, from channel: Channel, chunk: Int = 1 << 16, seconds: Double = 30) throws
+        -> [UInt8]
+    {
         var result: [UInt8] = []
         result.reserveCapacity(min(count, 1 << 26))
         try each(of: count, from: channel, chunk: chunk, seconds: seconds) { result += $0 }

@@ -16,7 +16,9 @@ package final class Running<R: Sendable>: Sendable {
     ///
     /// - Throws: what it threw; ``TookTooLong`` after so many seconds.
     package func value(within seconds: Double = 60) throws -> R {
-        guard let outcome = result.wait(until: .after(seconds: seconds), { $0 }) else { throw TookTooLong(seconds: seconds) }
+        guard let outcome = result.wait(until: .after(seconds: seconds), { $0 }) else {
+            throw TookTooLong(seconds: seconds)
+        }
         return try outcome.get()
     }
 

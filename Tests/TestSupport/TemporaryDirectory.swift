@@ -22,7 +22,9 @@ package final class TemporaryDirectory: Sendable {
         if let listing = opendir(path) {
             defer { closedir(listing) }
             while let entry = readdir(listing) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+                let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
                 if name != "." && name != ".." { remove(path + "/" + name) }
             }
         }
