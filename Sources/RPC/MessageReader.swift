@@ -62,7 +62,13 @@ final class MessageReader {
     /// More fragments than any sender makes of one message; each may be empty, so that the size alone is no limit.
     private static let maximumFragments = 4096
 
-    init(_ channel: RecordReader) { self.channel = channel }
+    /// Bytes a message may have at most, known before a byte of it is there.
+    private let largest: Int
+
+    init(_ channel: RecordReader, largest: Int = .max) {
+        self.channel = channel
+        self.largest = largest
+    }
 
     /// Whether the stream stands between two messages.
     var isBetweenMessages: Bool { !inMessage && mark.isEmpty }
@@ -133,7 +139,7 @@ final class MessageReader {
         }
         fragments += 1
         guard fragments <= Self.maximumFragments else { throw RPCError.malformed("a message of too many fragments") }
-        if let limit { try check(limit) }
+        try check(limit ?? largest)
         return nil
     }
 

@@ -47,7 +47,8 @@ package enum StartTLS {
         } catch {
             throw .failed("\(error)")
         }
-        let reader = MessageReader(channel.receiver)
+        // A server that greets first, as SSH does, is known by its first four bytes: as a record mark they say too much.
+        let reader = MessageReader(channel.receiver, largest: Handler.limit)
         let handler = Handler(transaction)
         while handler.outcome == nil {
             do throws(RPCError) {
@@ -81,6 +82,7 @@ package enum StartTLS {
     }
 
     private final class Handler: MessageHandler {
+        static let limit = 1024
         private let transaction: UInt32
         /// Once there is an answer: what it was, where it was not STARTTLS.
         private(set) var outcome: (refusal: String?, Void)?
@@ -89,7 +91,7 @@ package enum StartTLS {
 
         var wantsPause: Bool { outcome != nil }
 
-        func plan(_ head: UnsafeRawBufferPointer) throws(RPCError) -> MessagePlan { .whole(limit: 1024) }
+        func plan(_ head: UnsafeRawBufferPointer) throws(RPCError) -> MessagePlan { .whole(limit: Self.limit) }
 
         func message(_ bytes: UnsafeRawBufferPointer) throws(RPCError) {
             guard case .header(let reply, _) = ReplyHeader.decode(bytes), reply.xid == transaction else {
