@@ -25,7 +25,7 @@ struct FileFetch {
             SharedDescriptor(try directory.open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
         }
         do {
-            let last = try await read(source, into: file)
+            let last = try await read(source, into: file, named: directory.name(name))
             try await check(source, last)
             try finish(source, file, directory, name)
             try local(directory.name(name)) { () throws(SystemError) in try directory.rename(temporary, to: name) }
@@ -40,13 +40,15 @@ struct FileFetch {
     /// Reads all of it, many READs in flight.
     ///
     /// - Returns: the attributes that came with the last READ where one was enough, else nil.
-    private func read(_ source: Remote.Object, into file: SharedDescriptor) async throws -> FileAttributes? {
+    private func read(
+        _ source: Remote.Object, into file: SharedDescriptor, named localName: String
+    ) async throws -> FileAttributes? {
         let size = source.attributes.size
         if size == 0 { return source.attributes }
         if size <= UInt64(remote.readSize) {
             await remote.session.window.acquire()
             defer { remote.session.window.release() }
-            return try await readRange(source, 0..<size, into: file)
+            return try await readRange(source, 0..<size, into: file, named: localName)
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             var offset: UInt64 = 0
@@ -57,7 +59,7 @@ struct FileFetch {
                 group.addTask {
                     defer { remote.session.window.release() }
                     try Task.checkCancellation()
-                    _ = try await readRange(source, range, into: file)
+                    _ = try await readRange(source, range, into: file, named: localName)
                 }
                 offset = range.upperBound
                 flying += 1
@@ -74,13 +76,14 @@ struct FileFetch {
 
     /// Reads a range, as many READs as the server takes for it.
     private func readRange(
-        _ source: Remote.Object, _ range: Range<UInt64>, into file: SharedDescriptor
+        _ source: Remote.Object, _ range: Range<UInt64>, into file: SharedDescriptor, named localName: String
     ) async throws -> FileAttributes? {
         var offset = range.lowerBound
         var attributes: FileAttributes?
         while offset < range.upperBound {
             let header = try await remote.read(
-                source, offset: offset, count: Int(clamping: range.upperBound - offset), into: file)
+                source, offset: offset, count: Int(clamping: range.upperBound - offset), into: file,
+                named: localName)
             attributes = header.attributes
             guard header.count > 0 else {
                 throw TransferError(.sourceChanged, "\(source.path): got shorter while it was read")

@@ -117,7 +117,7 @@ struct FilePush {
         while offset < range.upperBound {
             let left = Int(clamping: range.upperBound - offset)
             let written = try await remote.write(
-                target, path: path, offset: offset, count: left, from: file, at: offset)
+                target, path: path, offset: offset, count: left, from: file, named: source, at: offset)
             guard written.count > 0, Int(written.count) <= left else {
                 throw TransferError(.server, "\(path): the server wrote \(written.count) of \(left) bytes")
             }

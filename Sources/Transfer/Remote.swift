@@ -150,7 +150,7 @@ package final class Remote: Sendable {
     ///
     /// - Returns: bytes that came, whether the file ends there, and the file's attributes afterwards.
     func read(
-        _ source: Object, offset: UInt64, count: Int, into file: SharedDescriptor
+        _ source: Object, offset: UInt64, count: Int, into file: SharedDescriptor, named localName: String
     ) async throws -> NFS.Read.Header {
         let arguments = try session.encode(source.path) { () throws(XDREncodingError) in
             try XDRCoder.encode(NFS.Read.Arguments(source.handle, offset: offset, count: UInt32(clamping: count)))
@@ -160,7 +160,8 @@ package final class Remote: Sendable {
         }
         let reply = try await session.call(
             procedure: NFS.Read.number.rawValue, arguments: arguments, sink: sink, repeatable: true,
-            subject: source.path)
+            subject: source.path,
+            localName: localName)
         let (header, _) = try reply.results.withUnsafeBytes { try NFS.Read.decode($0, subject: source.path) }
         guard Int(header.count) == reply.payload else {
             throw TransferError(.server, "\(source.path): the server's answer to READ is malformed")
@@ -170,7 +171,8 @@ package final class Remote: Sendable {
 
     /// WRITE from a file, UNSTABLE.
     func write(
-        _ target: FileHandle, path: String, offset: UInt64, count: Int, from file: SharedDescriptor, at position: UInt64
+        _ target: FileHandle, path: String, offset: UInt64, count: Int, from file: SharedDescriptor,
+        named localName: String, at position: UInt64
     ) async throws -> NFS.Write.Success {
         let arguments = try session.encode(path) { () throws(XDREncodingError) in
             try NFS.Write.encode(
@@ -179,7 +181,8 @@ package final class Remote: Sendable {
         let reply = try await session.call(
             procedure: NFS.Write.number.rawValue, arguments: arguments,
             payload: OutboundMessage.FileRange(file: file, offset: position, count: count), repeatable: true,
-            subject: path)
+            subject: path,
+            localName: localName)
         return try reply.results.withUnsafeBytes { try NFS.Write.decode($0, subject: path) }
     }
 }

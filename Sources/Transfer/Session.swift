@@ -122,9 +122,11 @@ package final class Session: Sendable {
     /// - Parameters:
     ///   - repeatable: whether doing it twice is as good as once.
     ///   - subject: what it is about, for errors: a path.
+    ///   - localName: the file at this end that the payload comes from or goes to, for its errors.
     func call(
         program: UInt32 = NFS.program, version: UInt32 = NFS.version, procedure: UInt32, arguments: [UInt8],
-        payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, repeatable: Bool, subject: String
+        payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, repeatable: Bool, subject: String,
+        localName: String? = nil
     ) async throws -> Client.Reply {
         let bulk = max(payload?.count ?? 0, sink?.limit ?? 0) >= Self.bulkSize
         var attempt = 1
@@ -138,9 +140,9 @@ package final class Session: Sendable {
                 switch error {
                 case .channel(.fileTruncated) where payload != nil:
                     // Not necessarily this call's file: its caller looks and knows.
-                    try checkSource(payload, subject)
+                    try checkSource(payload, localName ?? subject)
                 case .channel, .closedByPeer: break
-                case .file(let reason): throw TransferError(.local, "\(subject): \(reason.errno)")
+                case .file(let reason): throw TransferError(.local, "\(localName ?? subject): \(reason.errno)")
                 case .timedOut, .oversized, .malformed:
                     throw TransferError(.connection, "\(subject): \(host): \(error)")
                 case .refused: throw TransferError(.server, "\(subject): \(error)")
