@@ -50,7 +50,7 @@ package enum StartTLS {
         // A server that greets first, as SSH does, is known by its first four bytes: as a record mark they say too much.
         let reader = MessageReader(channel.receiver, largest: Handler.limit)
         let handler = Handler(transaction)
-        while handler.outcome == nil {
+        while handler.answer == nil {
             do throws(RPCError) {
                 switch try reader.run(handler) {
                 case .end: throw RPCError.closedByPeer
@@ -70,7 +70,7 @@ package enum StartTLS {
                 }
             }
         }
-        if let refusal = handler.outcome?.refusal { throw .unsupported(refusal) }
+        if case .other(let words) = handler.answer { throw .unsupported(words) }
     }
 
     private static func wait(_ channel: Channel, until deadline: Deadline) throws(RPCError) -> Bool {
@@ -84,12 +84,17 @@ package enum StartTLS {
     private final class Handler: MessageHandler {
         static let limit = 1024
         private let transaction: UInt32
-        /// Once there is an answer: what it was, where it was not STARTTLS.
-        private(set) var outcome: (refusal: String?, Void)?
+        /// What the server answered, once it has.
+        private(set) var answer: Answer?
+
+        enum Answer {
+            case startTLS
+            case other(String)
+        }
 
         init(_ transaction: UInt32) { self.transaction = transaction }
 
-        var wantsPause: Bool { outcome != nil }
+        var wantsPause: Bool { answer != nil }
 
         func plan(_ head: UnsafeRawBufferPointer) throws(RPCError) -> MessagePlan { .whole(limit: Self.limit) }
 
@@ -98,12 +103,12 @@ package enum StartTLS {
                 throw .malformed("no RPC reply")
             }
             if let refusal = ReplyHeader.refusal(reply, program: 0, procedure: 0) {
-                outcome = ("\(refusal)", ())
+                answer = .other("\(refusal)")
                 return
             }
             let verifier = UnsafeRawBufferPointer(start: reply.verf.body, count: Int(reply.verf.length))
             let said = reply.verf.flavor == 0 && verifier.elementsEqual("STARTTLS".utf8)
-            outcome = (said ? nil : "it answered without STARTTLS", ())
+            answer = said ? .startTLS : .other("it answered without STARTTLS")
         }
 
         func beginPayload(_ head: UnsafeRawBufferPointer, count: Int) throws(RPCError) -> PayloadTarget? { nil }
