@@ -8,10 +8,12 @@ import Testing
     private func isOpen(_ raw: Int32) -> Bool { fcntl(raw, F_GETFD) >= 0 }
 
     @Test func isClosedAtTheEndOfItsLife() throws {
-        // A number that no other test of this process gets meanwhile.
-        let number: Int32 = 900
+        // A number that no other test of this process gets meanwhile: they have the lowest that are free.
+        TestProcess.prepare()
+        let number = fcntl(0, F_DUPFD_CLOEXEC, 12_000)
+        try #require(number >= 12_000)
         do {
-            let descriptor = Descriptor(takingOwnershipOf: dup2(0, number))
+            let descriptor = Descriptor(takingOwnershipOf: number)
             #expect(isOpen(descriptor.raw))
         }
         #expect(!isOpen(number))

@@ -7,6 +7,7 @@ package struct Link: Sendable {
     package let server: SharedDescriptor
 
     package init() throws {
+        TestProcess.prepare()
         guard let address = try SocketAddress.resolve("127.0.0.1", port: 0).first else { throw NoConnection() }
         let listener = try Socket.listen(on: address)
         client = SharedDescriptor(try Socket.connect(to: try Socket.local(listener.raw), until: .after(seconds: 5)))
@@ -14,7 +15,6 @@ package struct Link: Sendable {
         guard let accepted = try Socket.accept(listener.raw)?.release() else { throw NoConnection() }
         server = SharedDescriptor(Descriptor(takingOwnershipOf: accepted))
         try Socket.setNoDelay(server.raw)
-        TestProcess.prepare()
     }
 
     package struct NoConnection: Error { package init() {} }
@@ -24,7 +24,14 @@ package struct Link: Sendable {
 package enum TestProcess {
     /// libtirpc and libssl write without MSG_NOSIGNAL: the programs ignore SIGPIPE, and so do their tests.
     package static func prepare() { _ = once }
-    private static let once: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
+    private static let once: Void = {
+        _ = signal(SIGPIPE, SIG_IGN)
+        // Hundreds of connections, both ends of them, in tests that run at once: 1024 descriptors are too few.
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = max(limit.rlim_cur, min(limit.rlim_max, 16384))
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }()
 }
 
 /// Says that a socket is to be blocking, as OpenSSL's own reads and writes want it.
