@@ -101,11 +101,13 @@ let package = Package(
             dependencies: ["FileServer", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system],
             swiftSettings: strict),
         .testTarget(
-            name: "CertificatesTests", dependencies: ["Certificates", "CCrypto", "Kernel"], swiftSettings: strict),
+            name: "CertificatesTests", dependencies: ["TestSupport", "Certificates", "CCrypto", "Kernel"],
+            swiftSettings: strict),
         .testTarget(
             name: "TLSTests",
-            dependencies: ["TLS", "COpenSSL", "Certificates", "Handshake", "SecureChannel", "Kernel", system],
-            swiftSettings: strict),
+            dependencies: [
+                "TestSupport", "TLS", "COpenSSL", "Certificates", "Handshake", "SecureChannel", "Kernel", system,
+            ], swiftSettings: strict),
 
         // Tests/TestSupport is what tests share
         .target(

@@ -97,8 +97,7 @@ package struct HandshakeDaemonOptions: ParsableArguments {
         let configuration = TLSConfiguration(
             certificateFile: cert, keyFile: key, trustAnchorsFile: ca, revocationFile: crl, cipherSuites: try suites(),
             strictALPN: strictAlpn)
-        let handshaker: any ReloadableHandshaker =
-            role == .client ? try ClientHandshaker(configuration) : try ServerHandshaker(configuration)
+        let handshaker = try TLSHandshaker(role, configuration)
         let listener =
             if let listenDescriptor { Descriptor(takingOwnershipOf: listenDescriptor) } else {
                 try LocalListener.open(socket ?? "")
@@ -139,12 +138,3 @@ package struct HandshakeDaemonOptions: ParsableArguments {
         logger.notice("stopped", metadata: ["sessions": "\(server.sessionCount)"])
     }
 }
-
-/// A handshaker whose files can be loaded anew.
-private protocol ReloadableHandshaker: Handshaker {
-    var certificate: CertificateDescription? { get }
-    func reload() throws(CertificateError)
-}
-
-extension ClientHandshaker: ReloadableHandshaker {}
-extension ServerHandshaker: ReloadableHandshaker {}

@@ -25,14 +25,14 @@ enum FailureReason {
         return fromLibrary(state, error)
     }
 
-    private static func refused(_ alert: UInt8) -> HandshakeFailure {
-        let name = Alert.name(alert)
-        if alert == UInt8(SSL_AD_PROTOCOL_VERSION) {
+    private static func refused(_ code: UInt8) -> HandshakeFailure {
+        let alert = Alert(code: code)
+        if code == UInt8(SSL_AD_PROTOCOL_VERSION) {
             return HandshakeFailure(
-                .protocolViolation, "the peer speaks no TLS 1.3 (it answered with the alert \(name))")
+                .protocolViolation, "the peer speaks no TLS 1.3 (it answered with the alert \(alert))")
         }
-        let meaning = Alert.meaning(alert).map { ": \($0)" } ?? ""
-        return HandshakeFailure(.refusedByPeer, "the peer refused the handshake with the alert \(name)\(meaning)")
+        let meaning = alert.meaning.map { ": \($0)" } ?? ""
+        return HandshakeFailure(.refusedByPeer, "the peer refused the handshake with the alert \(alert)\(meaning)")
     }
 
     private static func fromLibrary(_ state: HandshakeState, _ error: OpenSSLError) -> HandshakeFailure {

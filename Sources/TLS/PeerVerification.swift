@@ -1,6 +1,7 @@
 import COpenSSL
 import Certificates
 import Handshake
+import SecureChannel
 
 /// What a peer's certificate must be (RFC 9289 section 5.2.1): issued by somebody trusted, within its dates, not
 /// revoked, for this use, and with the name that was asked for. No name is ever asked of the DNS.
@@ -45,7 +46,7 @@ enum PeerVerification {
     }
 
     /// Every certificate below the trust anchor that limits its use must allow this one.
-    private static func checkUse(_ store: OpaquePointer, _ role: TLSRole) -> String? {
+    private static func checkUse(_ store: OpaquePointer, _ role: Channel.Role) -> String? {
         let wanted =
             role == .client
             ? [ExtendedKeyUsage.rpcTLSServer, ExtendedKeyUsage.serverAuth]

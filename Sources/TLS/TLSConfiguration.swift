@@ -28,11 +28,5 @@ package struct TLSConfiguration: Sendable {
     }
 }
 
-/// Which side of handshakes a daemon does.
-enum TLSRole: Sendable {
-    case client
-    case server
-}
-
 /// The one application protocol there is (RFC 9289 section 8.2).
 let sunrpc = "sunrpc"

@@ -7,7 +7,7 @@ final class TLSContext: @unchecked Sendable {
     // Unchecked: SSL_new(3) may be called from several threads on a context that is not changed meanwhile.
     /// SSL_CTX*, valid while this object is referenced.
     let pointer: OpaquePointer
-    let role: TLSRole
+    let role: Channel.Role
     let configuration: TLSConfiguration
     /// The certificate this side shows.
     let certificate: CertificateDescription?
@@ -18,7 +18,7 @@ final class TLSContext: @unchecked Sendable {
     /// Loads every file there is.
     ///
     /// - Throws: ``CertificateError`` that names the file and the reason.
-    init(_ configuration: TLSConfiguration, role: TLSRole) throws(CertificateError) {
+    init(_ configuration: TLSConfiguration, role: Channel.Role) throws(CertificateError) {
         self.role = role
         self.configuration = configuration
         do throws(OpenSSLError) {
@@ -58,7 +58,7 @@ final class TLSContext: @unchecked Sendable {
     }
 
     private static func loadCertificate(
-        _ context: OpaquePointer, _ configuration: TLSConfiguration, _ role: TLSRole
+        _ context: OpaquePointer, _ configuration: TLSConfiguration, _ role: Channel.Role
     ) throws -> Certificate? {
         guard let file = configuration.certificateFile else {
             if role == .server { throw CertificateError(.invalidSetting, "a server needs a certificate") }
@@ -85,7 +85,7 @@ final class TLSContext: @unchecked Sendable {
     }
 
     private static func loadTrust(
-        _ context: OpaquePointer, _ configuration: TLSConfiguration, _ role: TLSRole
+        _ context: OpaquePointer, _ configuration: TLSConfiguration, _ role: Channel.Role
     ) throws {
         let store = try openSSL("opening the trust store") { SSL_CTX_get_cert_store(context) }
         if let file = configuration.trustAnchorsFile {

@@ -2,6 +2,7 @@ import COpenSSL
 import Certificates
 import Glibc
 import Handshake
+import SecureChannel
 
 /// What X509_verify_cert(3) found wrong, in words.
 enum VerificationReason {

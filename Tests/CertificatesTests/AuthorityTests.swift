@@ -1,6 +1,7 @@
 import CCrypto
 import Certificates
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct AuthorityTests {

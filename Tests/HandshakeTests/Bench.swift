@@ -114,12 +114,12 @@ final class Credentials: Sendable {
         client = try authority.issueClient(name: "backup")
     }
 
-    func serverHandshaker(_ suites: [CipherSuite] = CipherSuite.allCases) throws -> ServerHandshaker {
-        try ServerHandshaker(configuration(server, suites))
+    func serverHandshaker(_ suites: [CipherSuite] = CipherSuite.allCases) throws -> TLSHandshaker {
+        try TLSHandshaker(.server, configuration(server, suites))
     }
 
-    func clientHandshaker(_ suites: [CipherSuite] = CipherSuite.allCases) throws -> ClientHandshaker {
-        try ClientHandshaker(configuration(client, suites))
+    func clientHandshaker(_ suites: [CipherSuite] = CipherSuite.allCases) throws -> TLSHandshaker {
+        try TLSHandshaker(.client, configuration(client, suites))
     }
 
     private func configuration(_ issued: CertificateAuthority.Issued, _ suites: [CipherSuite]) -> TLSConfiguration {

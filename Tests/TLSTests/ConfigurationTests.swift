@@ -1,7 +1,9 @@
 import Certificates
 import Glibc
 import Handshake
+import SecureChannel
 import TLS
+import TestSupport
 import Testing
 
 @Suite struct ConfigurationTests {
@@ -64,7 +66,7 @@ import Testing
 
     @Test func requestsThatCannotBeMet() throws {
         let link = try Link()
-        let bare = try ClientHandshaker(credentials.configuration(nil))
+        let bare = try TLSHandshaker(.client, credentials.configuration(nil))
         #expect(try failure(run(bare, link.client, request(mutual: true))).kind == .local)
         let client = try credentials.clientHandshaker()
         for name in ["", ".example", "*.example", "a b"] {

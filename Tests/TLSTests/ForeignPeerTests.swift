@@ -22,7 +22,7 @@ import Testing
     }
 
     private func asServer(
-        _ server: ServerHandshaker, _ peer: ForeignPeer, mutual: Bool = false
+        _ server: TLSHandshaker, _ peer: ForeignPeer, mutual: Bool = false
     ) throws -> (HandshakeResult, (Bool, String)) {
         let link = link
         let running = try Running { () -> HandshakeResult in

@@ -4,6 +4,7 @@ import Handshake
 import Kernel
 import SecureChannel
 import TLS
+import TestSupport
 import Testing
 
 @Suite struct HandshakeTests {
@@ -62,7 +63,7 @@ import Testing
     }
 
     @Test func aClientWithoutCertificateIsTakenWhereTLSIsEnough() throws {
-        let client = try ClientHandshaker(credentials.configuration(nil))
+        let client = try TLSHandshaker(.client, credentials.configuration(nil))
         let (ours, theirs, _) = try handshake(client, credentials.serverHandshaker(), mutual: false)
         #expect(try ours.get().peer != nil)
         #expect(try theirs.get().peer == nil)
@@ -73,8 +74,8 @@ import Testing
             at: credentials.directory.path + "/sub", name: "department")
         let issuedServer = try subordinate.issueServer(names: ["files.example"])
         let issuedClient = try subordinate.issueClient(name: "backup")
-        let client = try ClientHandshaker(credentials.configuration(issuedClient))
-        let server = try ServerHandshaker(credentials.configuration(issuedServer))
+        let client = try TLSHandshaker(.client, credentials.configuration(issuedClient))
+        let server = try TLSHandshaker(.server, credentials.configuration(issuedServer))
         let (ours, theirs, _) = try handshake(client, server)
         #expect(try ours.get().peer?.issuer == "CN=department")
         #expect(try theirs.get().peer?.issuer == "CN=department")

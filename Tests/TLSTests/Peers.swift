@@ -6,6 +6,7 @@ import Kernel
 import SecureChannel
 import Synchronization
 import TLS
+import TestSupport
 import Testing
 
 /// Two ends of a loopback TCP connection, non-blocking.
@@ -60,7 +61,7 @@ func run(_ handshaker: some Handshaker, _ socket: SharedDescriptor, _ request: H
 
 /// One handshake between both sides; each end is shut down for writing when its side has failed, as an engine would.
 func handshake(
-    _ client: ClientHandshaker, _ server: ServerHandshaker, name: String = "files.example", mutual: Bool = true
+    _ client: TLSHandshaker, _ server: TLSHandshaker, name: String = "files.example", mutual: Bool = true
 ) throws -> (client: HandshakeResult, server: HandshakeResult, link: Link) {
     let link = try Link()
     let serverSide = try Running {
@@ -106,16 +107,16 @@ final class Credentials {
             trustAnchorsFile: authority.certificateFile)
     }
 
-    func serverHandshaker(_ change: (inout TLSConfiguration) -> Void = { _ in }) throws -> ServerHandshaker {
+    func serverHandshaker(_ change: (inout TLSConfiguration) -> Void = { _ in }) throws -> TLSHandshaker {
         var configuration = configuration(server)
         change(&configuration)
-        return try ServerHandshaker(configuration)
+        return try TLSHandshaker(.server, configuration)
     }
 
-    func clientHandshaker(_ change: (inout TLSConfiguration) -> Void = { _ in }) throws -> ClientHandshaker {
+    func clientHandshaker(_ change: (inout TLSConfiguration) -> Void = { _ in }) throws -> TLSHandshaker {
         var configuration = configuration(client)
         change(&configuration)
-        return try ClientHandshaker(configuration)
+        return try TLSHandshaker(.client, configuration)
     }
 }
 

@@ -2,7 +2,9 @@ import Certificates
 import Glibc
 import Handshake
 import Kernel
+import SecureChannel
 import TLS
+import TestSupport
 import Testing
 
 /// Certificates that must not be taken: each with a reason that names the thing, and an alert to the other side.
@@ -18,7 +20,7 @@ import Testing
         _ issued: CertificateAuthority.Issued? = nil, name: String = "files.example",
         _ change: (inout TLSConfiguration) -> Void = { _ in }
     ) throws -> (HandshakeFailure, HandshakeFailure) {
-        let server = try ServerHandshaker(credentials.configuration(issued ?? credentials.server))
+        let server = try TLSHandshaker(.server, credentials.configuration(issued ?? credentials.server))
         let (ours, theirs, _) = try handshake(try credentials.clientHandshaker(change), server, name: name)
         let refusal = try failure(ours)
         #expect(refusal.kind == .peerRefused)
@@ -31,7 +33,7 @@ import Testing
     private func serverRefuses(
         _ issued: CertificateAuthority.Issued?, _ change: (inout TLSConfiguration) -> Void = { _ in }
     ) throws -> HandshakeFailure {
-        let client = try ClientHandshaker(credentials.configuration(issued))
+        let client = try TLSHandshaker(.client, credentials.configuration(issued))
         let (_, theirs, _) = try handshake(client, try credentials.serverHandshaker(change))
         let refusal = try failure(theirs)
         #expect(refusal.kind == .peerRefused)
@@ -104,7 +106,7 @@ import Testing
     @Test(arguments: [("serverAuth", true), ("1.3.6.1.5.5.7.3.34", true), ("", true), ("emailProtection", false)])
     func extendedKeyUsages(_ usage: String, isTaken: Bool) throws {
         let issued = try foreignCertificate(names: "DNS:files.example", usage: usage)
-        let server = try ServerHandshaker(credentials.configuration(issued))
+        let server = try TLSHandshaker(.server, credentials.configuration(issued))
         let (ours, _, _) = try handshake(credentials.clientHandshaker(), server)
         if isTaken {
             #expect(try ours.get().peer != nil)
