@@ -130,5 +130,15 @@ let package = Package(
                 "TestSupport", "Handshake", "TLS", "Certificates", "COpenSSL", "RPC", "SecureChannel", "Kernel", log,
                 system,
             ], swiftSettings: strict),
+
+        // Tests of whole programs, and of what needs no server
+        .testTarget(
+            name: "TransferTests", dependencies: ["Transfer", "NFS", "xfer", "Kernel"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "Certificates", "Handshake", "RPC", "SecureChannel", "Kernel", "xfer", "xferd", "tlscd", "tlssd",
+            ],
+            path: "Tests/EndToEnd", swiftSettings: strict),
     ]
 )

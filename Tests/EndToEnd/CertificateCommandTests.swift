@@ -1,0 +1,46 @@
+import Glibc
+import Testing
+
+/// `xfer pki`
+@Suite struct CertificateCommandTests {
+    private func run(_ directory: Directory, _ arguments: String...) throws -> Ended {
+        try RunningProgram([Programs.path("xfer"), "pki"] + arguments, directory: directory.path).wait()
+    }
+
+    @Test func makesAnAuthorityAndWhatOpenSSLVerifies() throws {
+        let directory = try Directory()
+        let made = try run(directory, "init")
+        #expect(made.status == 0 && made.output == "pki/ca.pem\n", "\(made)")
+        let server = try run(directory, "issue", "--server", "files.example.net", "192.0.2.7", "2001:db8::7")
+        #expect(server.output == "pki/files.example.net.pem\npki/files.example.net.key\n", "\(server)")
+        let client = try run(directory, "issue", "--client", "alice", "--days", "3")
+        #expect(client.output == "pki/alice.pem\npki/alice.key\n", "\(client)")
+        for (name, purpose) in [("files.example.net", "sslserver"), ("alice", "sslclient")] {
+            let verified = try RunningProgram(
+                ["openssl", "verify", "-CAfile", "pki/ca.pem", "-purpose", purpose, "pki/\(name).pem"],
+                directory: directory.path).wait()
+            #expect(verified.status == 0, "\(verified)")
+            #expect(try status(of: "\(directory.path)/pki/\(name).key").st_mode & 0o777 == 0o600)
+        }
+        let text = try RunningProgram(
+            ["openssl", "x509", "-in", "pki/files.example.net.pem", "-noout", "-text"], directory: directory.path).wait().output
+        for word in ["DNS:files.example.net", "IP Address:192.0.2.7", "IP Address:2001:DB8:0:0:0:0:0:7", "1.3.6.1.5.5.7.3.34"] {
+            #expect(text.contains(word), "\(word)")
+        }
+    }
+
+    @Test func refusesWithAReason() throws {
+        let directory = try Directory()
+        expectFailure(try run(directory, "issue", "--client", "a"), "pki/ca.pem")
+        #expect(try run(directory, "init").status == 0)
+        expectFailure(try run(directory, "init"), "pki", "has a certificate authority")
+        #expect(try run(directory, "issue", "--client", "a").status == 0)
+        expectFailure(try run(directory, "issue", "--client", "a"), "a.")
+        #expect(try run(directory, "issue", "--client", "a", "--replace").status == 0)
+        expectFailure(try run(directory, "issue", "--server", "*.example.net"), "*.example.net")
+        expectFailure(try run(directory, "issue"), status: 2, "--server", "--client")
+        expectFailure(try run(directory, "issue", "--server"), status: 2, "--server")
+        expectFailure(try run(directory, "issue", "--client", "a", "--days", "0"), status: 2, "--days")
+        expectFailure(try run(directory, "init", "--directory", "no/where"), "no/where", "No such file")
+    }
+}
