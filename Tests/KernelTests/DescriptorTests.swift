@@ -10,8 +10,10 @@ import Testing
     @Test func isClosedAtTheEndOfItsLife() throws {
         // A number that no other test of this process gets meanwhile: they have the lowest that are free.
         TestProcess.prepare()
-        let number = fcntl(0, F_DUPFD_CLOEXEC, 12_000)
-        try #require(number >= 12_000)
+        var limit = rlimit()
+        try #require(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+        let number = fcntl(0, F_DUPFD_CLOEXEC, Int32(clamping: limit.rlim_cur) - 16)
+        try #require(number >= 512)
         do {
             let descriptor = Descriptor(takingOwnershipOf: number)
             #expect(isOpen(descriptor.raw))
