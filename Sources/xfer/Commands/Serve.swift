@@ -98,6 +98,9 @@ struct Serve: ParsableCommand {
 
     private func announce(_ export: String, _ port: UInt16, _ certificates: ServeCertificates) {
         let host = certificates.names.first ?? "localhost"
+        let options =
+            "port=\(port),cafile=\(certificates.anchors),cert=\(certificates.client.certificateFile),"
+            + "key=\(certificates.client.keyFile)"
         print(
             """
             serving \(directory) as \(export), \(rw ? "read-write" : "read-only"), port \(port)
@@ -106,9 +109,22 @@ struct Serve: ParsableCommand {
               \(certificates.client.certificateFile)
               \(certificates.client.keyFile)
             fetch from it with
-              xfer get -r -o port=\(port),cafile=\(certificates.anchors),cert=\(certificates.client.certificateFile),key=\(certificates.client.keyFile) \(host):\(export) .
+              xfer get -r -o \(Self.quoted(options)) \(Self.quoted("\(host):\(export)")) .
             """)
         fflush(nil)
+    }
+
+    /// A word for a shell: as it is where that is safe, else in single quotes.
+    private static func quoted(_ word: String) -> String {
+        let plain = word.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): true
+            default: "/.,:=_-@%+".utf8.contains(byte)
+            }
+        }
+        if plain && !word.isEmpty { return word }
+        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
 }
 
