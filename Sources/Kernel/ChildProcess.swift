@@ -1,5 +1,6 @@
 package import CLinux
 import Glibc
+import Synchronization
 import SystemPackage
 
 /// A program started as a child that ends with its parent: its standard input is a pipe whose other end the parent holds, and
@@ -8,6 +9,8 @@ package final class ChildProcess: Sendable {
     package let process: pid_t
     /// The end of the pipe that says to the child that its parent lives.
     private let lifeline: SharedDescriptor
+    /// Its exit status, once it was waited for.
+    private let ended = Mutex<Int32?>(nil)
 
     /// - Parameters:
     ///   - path: of the program.
@@ -64,21 +67,27 @@ package final class ChildProcess: Sendable {
     /// Asks it to end, waits for it, and returns its exit status; 128 and the signal's number where a signal ended it.
     @discardableResult
     package func stop() -> Int32 {
-        kill(process, SIGTERM)
-        return wait()
+        ended.withLock { ended in
+            // Once it was waited for, its number may be another process's.
+            if let ended { return ended }
+            kill(process, SIGTERM)
+            return Self.wait(process, 0, &ended) ?? 0
+        }
     }
 
     /// Waits until it ends.
-    package func wait() -> Int32 {
-        var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
-        return Self.exitStatus(status)
-    }
+    package func wait() -> Int32 { ended.withLock { ended in ended ?? Self.wait(process, 0, &ended) ?? 0 } }
 
     /// Its exit status where it has ended; nil while it runs.
-    package func poll() -> Int32? {
+    package func poll() -> Int32? { ended.withLock { ended in ended ?? Self.wait(process, WNOHANG, &ended) } }
+
+    private static func wait(_ process: pid_t, _ options: Int32, _ ended: inout Int32?) -> Int32? {
         var status: Int32 = 0
-        return waitpid(process, &status, WNOHANG) == process ? Self.exitStatus(status) : nil
+        while true {
+            let result = waitpid(process, &status, options)
+            if result == process { ended = exitStatus(status) } else if result < 0 && errno == EINTR { continue }
+            return ended
+        }
     }
 
     private static func exitStatus(_ status: Int32) -> Int32 {

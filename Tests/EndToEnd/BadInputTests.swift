@@ -14,13 +14,16 @@ import Testing
             expectFailure(
                 try site.xfer(
                     "ls", "localhost:/data",
-                    options: "cafile=\(other.certificateFile),cert=\(site.client.certificateFile),key=\(site.client.keyFile)"),
+                    options:
+                        "cafile=\(other.certificateFile),cert=\(site.client.certificateFile),key=\(site.client.keyFile)"
+                ),
                 "127.0.0.1", "handshake failed", "CN=localhost", "issue")
             // The client is one to the server
             expectFailure(
                 try site.xfer(
                     "ls", "localhost:/data",
-                    options: "cafile=\(site.pki.certificateFile),cert=\(stranger.certificateFile),key=\(stranger.keyFile)"),
+                    options:
+                        "cafile=\(site.pki.certificateFile),cert=\(stranger.certificateFile),key=\(stranger.keyFile)"),
                 "localhost", "refuses this end's certificate")
             try site.tlssd.logged("CN=stranger")
             try site.xferd.logged("CN=stranger")
@@ -36,7 +39,8 @@ import Testing
             expectFailure(
                 try site.xfer("ls", "localhost:/data", options: site.credentials + ",tlscertname=other.example.net"),
                 "other.example.net", "files.example.net")
-            expectDone(try site.xfer("ls", "localhost:/data", options: site.credentials + ",tlscertname=files.example.net"))
+            expectDone(
+                try site.xfer("ls", "localhost:/data", options: site.credentials + ",tlscertname=files.example.net"))
         }
     }
 
@@ -47,7 +51,9 @@ import Testing
         for (validity, word) in [(past, "expired"), (future, "not valid before")] {
             var setup = Site.Setup()
             setup.serverValidity = validity
-            try withSite(layer, setup) { site in expectFailure(try site.xfer("ls", "localhost:/data"), "CN=localhost", word) }
+            try withSite(layer, setup) { site in
+                expectFailure(try site.xfer("ls", "localhost:/data"), "CN=localhost", word)
+            }
             setup = Site.Setup()
             setup.clientValidity = validity
             try withSite(layer, setup) { site in
@@ -69,11 +75,15 @@ import Testing
                 ("cafile=\(ca),cert=\(path)/none.pem,key=\(key)", "\(path)/none.pem"),
                 ("cafile=\(ca),cert=\(cert),key=\(path)/none.key", "\(path)/none.key"),
             ] {
-                expectFailure(try site.xfer("ls", "localhost:/data", options: options), missing, "No such file or directory")
+                expectFailure(
+                    try site.xfer("ls", "localhost:/data", options: options), missing, "No such file or directory")
             }
             try write("no PEM", to: path + "/text")
-            expectFailure(try site.xfer("ls", "localhost:/data", options: "cafile=\(path)/text,cert=\(cert),key=\(key)"), path + "/text")
-            expectFailure(try site.xfer("ls", "localhost:/data", options: "cafile=\(ca),cert=\(cert)"), status: 2, "key=")
+            expectFailure(
+                try site.xfer("ls", "localhost:/data", options: "cafile=\(path)/text,cert=\(cert),key=\(key)"),
+                path + "/text")
+            expectFailure(
+                try site.xfer("ls", "localhost:/data", options: "cafile=\(ca),cert=\(cert)"), status: 2, "key=")
             for program in ["tlssd", "tlscd"] {
                 let ended = try RunningProgram([
                     Programs.path(program), "--socket", path + "/x.sock", "--cert", cert, "--key", site.server.keyFile,
@@ -91,13 +101,16 @@ import Testing
         try withSite(.user) { site in
             let port = try FakeServer { _ in }.port
             expectFailure(
-                try site.xfer("ls", "127.0.0.1:/data", port: port), "cannot connect to 127.0.0.1:\(port)", "Connection refused")
+                try site.xfer("ls", "127.0.0.1:/data", port: port), "cannot connect to 127.0.0.1:\(port)",
+                "Connection refused")
             expectFailure(
                 try site.xfer("ls", "no-such-host.invalid:/data"), "cannot resolve 'no-such-host.invalid'")
         }
     }
 
-    @Test(arguments: ["SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "220 mail\r\n"])
+    @Test(arguments: [
+        "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "220 mail\r\n",
+    ])
     func oneThatDoesNotSpeakRPC(greeting: String) throws {
         try withSite(.user) { site in
             let server = try FakeServer { connection in
@@ -105,7 +118,8 @@ import Testing
                 connection.receiveToTheEnd()
             }
             expectFailure(
-                try site.xfer("ls", "127.0.0.1:/data", port: server.port), "127.0.0.1:\(server.port)", "does not speak RPC")
+                try site.xfer("ls", "127.0.0.1:/data", port: server.port), "127.0.0.1:\(server.port)",
+                "does not speak RPC")
             #expect(server.bytes.count <= RPCBytes.probeCount)
         }
     }
@@ -114,12 +128,14 @@ import Testing
         try withSite(.user) { site in
             let silent = try FakeServer { $0.receiveToTheEnd() }
             let begin = monotonicSeconds()
-            let ended = try site.xfer("ls", "127.0.0.1:/data", options: site.credentials + ",timeo=10", port: silent.port)
+            let ended = try site.xfer(
+                "ls", "127.0.0.1:/data", options: site.credentials + ",timeo=10", port: silent.port)
             expectFailure(ended, "127.0.0.1:\(silent.port)", "did not answer", "1.0 s")
             #expect(monotonicSeconds() - begin < 15)
             let leaving = try FakeServer { _ = $0.receive() }
             expectFailure(
-                try site.xfer("ls", "127.0.0.1:/data", port: leaving.port), "127.0.0.1:\(leaving.port)", "closed the connection")
+                try site.xfer("ls", "127.0.0.1:/data", port: leaving.port), "127.0.0.1:\(leaving.port)",
+                "closed the connection")
             // STARTTLS, and then not a word of TLS
             let mute = try FakeServer { connection in
                 _ = connection.receive(exactly: RPCBytes.probeCount)
@@ -174,8 +190,10 @@ import Testing
             expectFailure(try site.xfer("get", "localhost:/etc/passwd"), "localhost:/etc/passwd", "not in any export")
             expectFailure(try site.xfer("get", "localhost:/database"), "localhost:/database", "not in any export")
             expectFailure(try site.xfer("get", "localhost:/data/../secret"), status: 2, "'..'", "/data/../secret")
-            expectFailure(try site.xfer("get", "localhost:/data/link"), "localhost:/data/link", "neither a file nor a directory")
-            expectFailure(try site.xfer("get", "localhost:/data/up/secret"), "localhost:/data/up/secret", "ot a directory")
+            expectFailure(
+                try site.xfer("get", "localhost:/data/link"), "localhost:/data/link", "neither a file nor a directory")
+            expectFailure(
+                try site.xfer("get", "localhost:/data/up/secret"), "localhost:/data/up/secret", "ot a directory")
             #expect(names(in: site.local) == [])
         }
     }
@@ -188,7 +206,8 @@ import Testing
             expectFailure(try site.xfer("put", "f", "localhost:/public"), "localhost:/public/f", "ead-only")
             expectFailure(try site.xfer("put", "-r", "d", "localhost:/public"), "localhost:/public/d", "ead-only")
             expectFailure(
-                try site.xfer("put", "f", "localhost:/data", options: site.credentials + ",ro"), "localhost:/data", "read-only")
+                try site.xfer("put", "f", "localhost:/data", options: site.credentials + ",ro"), "localhost:/data",
+                "read-only")
             #expect(contents(of: site.published + "/f") == "old")
             #expect(names(in: site.published) == ["f"] && names(in: site.data) == [])
         }
@@ -198,7 +217,9 @@ import Testing
 
     static let isRoot = geteuid() == 0
 
-    @Test(.enabled(if: isRoot, "a small file system is mounted by root; not in the kTLS lab, where we are"), arguments: Layer.available)
+    @Test(
+        .enabled(if: isRoot, "a small file system is mounted by root; not in the kTLS lab, where we are"),
+        arguments: Layer.available)
     func aFullDiskAtTheServer(layer: Layer) throws {
         try withSite(layer) { site in
             let disk = try SmallFileSystem(at: site.data + "/disk", size: "4m")
@@ -210,14 +231,17 @@ import Testing
             let port = try #require(UInt16(try xferd.line()))
             try write("old", to: disk.path + "/f")
             try sparse(site.local + "/f", 8 << 20)
-            expectFailure(try site.xfer("put", "f", "localhost:/small", port: port), "localhost:/small/f", "o space left")
+            expectFailure(
+                try site.xfer("put", "f", "localhost:/small", port: port), "localhost:/small/f", "o space left")
             #expect(contents(of: disk.path + "/f") == "old")
             #expect(names(in: disk.path) == ["f"])
             #expect(try xferd.stop().status == 0)
         }
     }
 
-    @Test(.enabled(if: isRoot, "a small file system is mounted by root; not in the kTLS lab, where we are"), arguments: Layer.available)
+    @Test(
+        .enabled(if: isRoot, "a small file system is mounted by root; not in the kTLS lab, where we are"),
+        arguments: Layer.available)
     func aFullDiskAtTheClient(layer: Layer) throws {
         try withSite(layer) { site in
             let disk = try SmallFileSystem(at: site.local + "/disk", size: "4m")
@@ -247,9 +271,11 @@ import Testing
                 try tlscd.logged("ready")
                 let asked = try RunningProgram(
                     [
-                        "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", Programs.path("xfer"), "ls",
+                        "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", Programs.path("xfer"),
+                        "ls",
                         "-o", "port=\(site.port),tlscd=\(socket)", "localhost:/data",
-                    ], environment: ["HOME=/nonexistent"]).wait()
+                    ], environment: ["HOME=/nonexistent"]
+                ).wait()
                 return (asked, try tlscd.stop())
             }
             let (refused, log) = try ask([])
@@ -271,8 +297,10 @@ import Testing
     static let misuses: [([String], String)] = [
         (["frobnicate"], "frobnicate"), (["get"], "source"), (["put", "a"], "destination"), (["ls"], "path"),
         (["get", "local/file"], "'local/file' is a local path"), (["put", "a", "b"], "'b' is a local path"),
-        (["ls", "host:relative"], "host:relative"), (["ls", ":/x"], "host"), (["ls", "--record-layer", "both", "h:/x"], "both"),
-        (["ls", "-o", "port=0", "h:/x"], "port=0"), (["ls", "-o", "nope", "h:/x"], "'nope'"), (["get", "--jobs", "0", "h:/x"], "--jobs"),
+        (["ls", "host:relative"], "host:relative"), (["ls", ":/x"], "host"),
+        (["ls", "--record-layer", "both", "h:/x"], "both"),
+        (["ls", "-o", "port=0", "h:/x"], "port=0"), (["ls", "-o", "nope", "h:/x"], "'nope'"),
+        (["get", "--jobs", "0", "h:/x"], "--jobs"),
         (["get", "--nope", "h:/x"], "--nope"), (["serve"], "directory"), (["get", "h:/a/../b"], "'..'"),
     ]
 

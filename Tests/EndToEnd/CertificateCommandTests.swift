@@ -18,13 +18,17 @@ import Testing
         for (name, purpose) in [("files.example.net", "sslserver"), ("alice", "sslclient")] {
             let verified = try RunningProgram(
                 ["openssl", "verify", "-CAfile", "pki/ca.pem", "-purpose", purpose, "pki/\(name).pem"],
-                directory: directory.path).wait()
+                directory: directory.path
+            ).wait()
             #expect(verified.status == 0, "\(verified)")
             #expect(try status(of: "\(directory.path)/pki/\(name).key").st_mode & 0o777 == 0o600)
         }
         let text = try RunningProgram(
-            ["openssl", "x509", "-in", "pki/files.example.net.pem", "-noout", "-text"], directory: directory.path).wait().output
-        for word in ["DNS:files.example.net", "IP Address:192.0.2.7", "IP Address:2001:DB8:0:0:0:0:0:7", "1.3.6.1.5.5.7.3.34"] {
+            ["openssl", "x509", "-in", "pki/files.example.net.pem", "-noout", "-text"], directory: directory.path
+        ).wait().output
+        for word in [
+            "DNS:files.example.net", "IP Address:192.0.2.7", "IP Address:2001:DB8:0:0:0:0:0:7", "1.3.6.1.5.5.7.3.34",
+        ] {
             #expect(text.contains(word), "\(word)")
         }
     }

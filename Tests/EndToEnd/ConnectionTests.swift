@@ -55,7 +55,8 @@ import Testing
             expectDone(try site.xfer("get", "localhost:/data/f", "b", options: "tlscd=\(socket)"))
             try tlscd.logged("session secured", count: 2)
             expectFailure(
-                try site.xfer("ls", "localhost:/data", options: "tlscd=\(socket),cert=a,key=b"), status: 2, "cert=", "tlscd", socket)
+                try site.xfer("ls", "localhost:/data", options: "tlscd=\(socket),cert=a,key=b"), status: 2, "cert=",
+                "tlscd", socket)
             #expect(try tlscd.stop().status == 0)
             #expect(!exists(socket))
             expectFailure(
@@ -68,11 +69,13 @@ import Testing
         open.xferd = ["--xprtsec", "tls"]
         try withSite(layer, open) { site in
             try write("x", to: site.data + "/f")
-            let ended = try site.xfer("ls", "localhost:/data", options: "xprtsec=tls,cafile=\(site.pki.certificateFile)")
+            let ended = try site.xfer(
+                "ls", "localhost:/data", options: "xprtsec=tls,cafile=\(site.pki.certificateFile)")
             #expect(ended.output == "f\n", "\(ended)")
         }
         try withSite(layer) { site in
-            let ended = try site.xfer("ls", "localhost:/data", options: "xprtsec=tls,cafile=\(site.pki.certificateFile)")
+            let ended = try site.xfer(
+                "ls", "localhost:/data", options: "xprtsec=tls,cafile=\(site.pki.certificateFile)")
             expectFailure(ended, "certificate")
             try site.xferd.logged("certificate")
             expectFailure(
@@ -94,7 +97,8 @@ import Testing
             try write(sent, to: site.local + "/f")
             let put = try site.xfer("put", "-v", "f", "localhost:/data", options: "tlscd=\(socket)")
             expectDone(put)
-            #expect(put.error.contains("\(suite.name), record layer \(layer.rawValue), peer CN=localhost"), "\(put.error)")
+            #expect(
+                put.error.contains("\(suite.name), record layer \(layer.rawValue), peer CN=localhost"), "\(put.error)")
             expectDone(try site.xfer("get", "localhost:/data/f", "back", options: "tlscd=\(socket)"))
             expectFile(site.local + "/back", sent)
             try tlscd.stop()
@@ -102,7 +106,9 @@ import Testing
     }
 
     /// Whether the two engines make their records in the same place is nobody's business but theirs.
-    @Test(.enabled(if: Layer.hasKernel, "a kernel without TLS; not in the kTLS lab")) func layersMayDifferAtTheTwoEnds() throws {
+    @Test(.enabled(if: Layer.hasKernel, "a kernel without TLS; not in the kTLS lab")) func layersMayDifferAtTheTwoEnds()
+        throws
+    {
         for (server, client) in [(Layer.user, "kernel"), (.kernel, "user")] {
             try withSite(server) { site in
                 let sent = pattern((3 << 20) + 5)

@@ -26,7 +26,10 @@ import Testing
         try withSite(layer) { site in
             try write("text", to: site.local + "/a")
             chmod(site.local + "/a", 0o741)
-            let times = [timespec(tv_sec: 1_000_000_000, tv_nsec: 123_456_789), timespec(tv_sec: 1_234_567_890, tv_nsec: 987_654_321)]
+            let times = [
+                timespec(tv_sec: 1_000_000_000, tv_nsec: 123_456_789),
+                timespec(tv_sec: 1_234_567_890, tv_nsec: 987_654_321),
+            ]
             utimensat(AT_FDCWD, site.local + "/a", times, 0)
             expectDone(try site.xfer("put", "-p", "a", "localhost:/data/b"))
             expectDone(try site.xfer("get", "-p", "localhost:/data/b", "c"))
@@ -52,7 +55,9 @@ import Testing
             try write(old, to: site.data + "/there")
             try write(old, to: site.local + "/here")
             // Who has the old file open keeps it whole: the name alone changes hands.
-            let (remote, here) = (open(site.data + "/there", O_RDONLY | O_CLOEXEC), open(site.local + "/here", O_RDONLY | O_CLOEXEC))
+            let (remote, here) = (
+                open(site.data + "/there", O_RDONLY | O_CLOEXEC), open(site.local + "/here", O_RDONLY | O_CLOEXEC)
+            )
             defer {
                 close(remote)
                 close(here)
@@ -65,7 +70,9 @@ import Testing
                 var buffer = [UInt8](repeating: 0, count: old.count)
                 var at = 0
                 while at < buffer.count {
-                    let count = buffer.withUnsafeMutableBytes { read(file, $0.baseAddress.map { $0 + at }, $0.count - at) }
+                    let count = buffer.withUnsafeMutableBytes {
+                        read(file, $0.baseAddress.map { $0 + at }, $0.count - at)
+                    }
                     if count <= 0 { break }
                     at += count
                 }
@@ -79,8 +86,10 @@ import Testing
     @Test(arguments: Layer.available) func oddNamesSurvive(layer: Layer) throws {
         try withSite(layer) { site in
             let odd = [
-                "two words", " leading", "trailing ", "grüße-日本語-🎉", "-dash", "a\"quote'", "semi;colon", "new\nline", "tab\t",
-                "star*?[x]", "back\\slash", "comma,=", "a:b", String(repeating: "n", count: 255), String(repeating: "é", count: 127),
+                "two words", " leading", "trailing ", "grüße-日本語-🎉", "-dash", "a\"quote'", "semi;colon", "new\nline",
+                "tab\t",
+                "star*?[x]", "back\\slash", "comma,=", "a:b", String(repeating: "n", count: 255),
+                String(repeating: "é", count: 127),
             ]
             for (index, name) in odd.enumerated() {
                 try write("contents \(index)", to: "\(site.local)/\(name)")
@@ -134,7 +143,9 @@ import Testing
             expectDone(short)
             #expect(short.output == "?[31mred\ndir\nfile\nlink\n")
             let long = try site.xfer("ls", "-l", "localhost:/data").output.split(separator: "\n").map(String.init)
-            #expect(long.contains { $0.hasPrefix("-rw-r----- 1 ") && $0.contains(" 12345 ") && $0.hasSuffix(" file") }, "\(long)")
+            #expect(
+                long.contains { $0.hasPrefix("-rw-r----- 1 ") && $0.contains(" 12345 ") && $0.hasSuffix(" file") },
+                "\(long)")
             #expect(long.contains { $0.hasPrefix("drwxr-xr-x ") && $0.hasSuffix(" dir") })
             #expect(long.contains { $0.hasPrefix("lrwxrwxrwx ") && $0.hasSuffix(" link -> file") })
             #expect(try site.xfer("ls", "localhost:/data/file").output == "file\n")

@@ -48,7 +48,9 @@ import Testing
         try withSite(layer) { site in
             // In cleartext: a call that says it has a gigabyte, and fragments without end.
             let long = try RawClient(port: site.port)
-            long.send(RPCBytes.words(0x8000_0000 | 1 << 30) + RPCBytes.call(program: 100003, procedure: 0) + [UInt8](repeating: 0, count: 4096))
+            long.send(
+                RPCBytes.words(0x8000_0000 | 1 << 30) + RPCBytes.call(program: 100003, procedure: 0)
+                    + [UInt8](repeating: 0, count: 4096))
             #expect(long.ends())
             let fragments = try RawClient(port: site.port)
             fragments.send((0..<5000).flatMap { _ in RPCBytes.words(0) })
@@ -79,7 +81,9 @@ import Testing
             do {
                 switch try space.withUnsafeMutableBytes({ try channel.receiver.receive(into: $0) }) {
                 case .blocked:
-                    guard ((try? Poll.wait(channel.socket.raw, for: Poll.readable, until: deadline)) ?? 0) != 0 else { return false }
+                    guard ((try? Poll.wait(channel.socket.raw, for: Poll.readable, until: deadline)) ?? 0) != 0 else {
+                        return false
+                    }
                 case .end: return true
                 default: break
                 }
@@ -99,10 +103,14 @@ import Testing
                 for program in [100003, 100005] as [UInt32] {
                     for procedure in 0...23 as ClosedRange<UInt32> {
                         for arguments in [
-                            [], [0], RPCBytes.words(32), RPCBytes.words(64) + [1, 2, 3], RPCBytes.words(0xffff_ffff), RPCBytes.words(65),
-                            RPCBytes.words(4, 0x0102_0304, 0xffff_fff0), RPCBytes.words(8, 0, 0, 0x7fff_ffff, 0, 0x7fff_ffff, 2, 0x7fff_fff0),
+                            [], [0], RPCBytes.words(32), RPCBytes.words(64) + [1, 2, 3], RPCBytes.words(0xffff_ffff),
+                            RPCBytes.words(65),
+                            RPCBytes.words(4, 0x0102_0304, 0xffff_fff0),
+                            RPCBytes.words(8, 0, 0, 0x7fff_ffff, 0, 0x7fff_ffff, 2, 0x7fff_fff0),
                         ] as [[UInt8]] {
-                            let body = RPCBytes.call(program: program, procedure: procedure, transaction: UInt32(calls)) + arguments
+                            let body =
+                                RPCBytes.call(program: program, procedure: procedure, transaction: UInt32(calls))
+                                + arguments
                             try channel.send(OutboundMessage(head: RPCBytes.record(body)), until: .after(seconds: 10))
                             calls += 1
                         }
@@ -117,7 +125,9 @@ import Testing
                     switch try space.withUnsafeMutableBytes({ try channel.receiver.receive(into: $0) }) {
                     case .bytes(let count): stream += space.prefix(count)
                     case .blocked: _ = try Poll.wait(channel.socket.raw, for: Poll.readable, until: deadline)
-                    default: throw Unexpected("the server ended after \(replies) of \(calls) replies: \(site.xferd.error.suffix(600))")
+                    default:
+                        throw Unexpected(
+                            "the server ended after \(replies) of \(calls) replies: \(site.xferd.error.suffix(600))")
                     }
                     while stream.count >= 4 {
                         let length = stream.prefix(4).reduce(0) { $0 << 8 | Int($1) } & 0x7fff_ffff
@@ -198,7 +208,9 @@ import Testing
         }
     }
 
-    @Test(arguments: Layer.available, [false, true]) func twoHundredThatAreSilent(layer: Layer, afterTheProbe: Bool) throws {
+    @Test(arguments: Layer.available, [false, true]) func twoHundredThatAreSilent(layer: Layer, afterTheProbe: Bool)
+        throws
+    {
         try withSite(layer) { site in
             let clients = try (0..<200).map { _ in try RawClient(port: site.port) }
             if afterTheProbe {
@@ -217,7 +229,8 @@ import Testing
         try withSite(layer) { site in
             let client = try RawClient(port: site.port)
             for (program, procedure) in [(100003, 1), (100003, 7), (100005, 1), (100005, 5)] as [(UInt32, UInt32)] {
-                client.send(RPCBytes.record(RPCBytes.call(program: program, procedure: procedure) + RPCBytes.words(0, 0, 0)))
+                client.send(
+                    RPCBytes.record(RPCBytes.call(program: program, procedure: procedure) + RPCBytes.words(0, 0, 0)))
                 // MSG_DENIED, AUTH_ERROR, AUTH_TOOWEAK
                 #expect(try client.receive(24) == RPCBytes.record(RPCBytes.words(7, 1, 1, 1, 5)))
             }

@@ -19,7 +19,8 @@ import Testing
         throw Unexpected("no transfer under way in \(directory)")
     }
 
-    @Test(arguments: Layer.available, [SIGINT, SIGTERM]) func aPutThatIsInterrupted(layer: Layer, signal: Int32) throws {
+    @Test(arguments: Layer.available, [SIGINT, SIGTERM]) func aPutThatIsInterrupted(layer: Layer, signal: Int32) throws
+    {
         try withSite(layer) { site in
             try sparse(site.local + "/big", 2 << 30)
             try write("old", to: site.data + "/there")
@@ -33,7 +34,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Layer.available, [SIGINT, SIGTERM]) func aGetThatIsInterrupted(layer: Layer, signal: Int32) throws {
+    @Test(arguments: Layer.available, [SIGINT, SIGTERM]) func aGetThatIsInterrupted(layer: Layer, signal: Int32) throws
+    {
         try withSite(layer) { site in
             try sparse(site.data + "/big", 2 << 30)
             let get = try site.start("get", ["localhost:/data/big", "new"])

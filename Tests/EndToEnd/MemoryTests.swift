@@ -8,7 +8,9 @@ import Testing
     /// In the lab, at some 30 MB/s and with 3 GiB of memory, 256 MiB must do.
     static let size = Layer.isLab ? 256 << 20 : 4 << 30
 
-    @Test(arguments: Layer.available, ["get", "put"]) func aLargeFileDoesNotStayInMemory(layer: Layer, command: String) throws {
+    @Test(arguments: Layer.available, ["get", "put"]) func aLargeFileDoesNotStayInMemory(layer: Layer, command: String)
+        throws
+    {
         var setup = Site.Setup()
         // Where the copy of 4 GiB has room: sparse files do not stay sparse.
         if !Layer.isLab { setup.place = "/tmp" }

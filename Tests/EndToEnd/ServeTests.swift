@@ -9,7 +9,8 @@ import Testing
         try write("hello", to: place + "/f")
         let served = try RunningProgram(
             [
-                Programs.path("xfer"), "serve", "--address", "127.0.0.1", "--port", "0", "--record-layer", layer.rawValue,
+                Programs.path("xfer"), "serve", "--address", "127.0.0.1", "--port", "0", "--record-layer",
+                layer.rawValue,
                 "--state", directory.path + "/state",
             ] + more + [place], environment: ["PATH=\(Programs.directory):/usr/bin:/bin"])
         try served.printed("xfer get")
@@ -31,7 +32,8 @@ import Testing
             directory: directory.path + "/here"
         ).wait()
         expectDone(ended)
-        #expect(contents(of: directory.path + "/here/shared files/f") == "hello", "\(names(in: directory.path + "/here"))")
+        #expect(
+            contents(of: directory.path + "/here/shared files/f") == "hello", "\(names(in: directory.path + "/here"))")
         // Its children hold its output: it has an end only when they have too.
         let stopped = try served.stop()
         #expect(stopped.status == 0, "\(stopped)")
@@ -45,7 +47,8 @@ import Testing
             let words = try command(served).split(separator: " ")
             let options = String(words[try #require(words.firstIndex(of: "-o")) + 1])
             let ended = try RunningProgram(
-                [Programs.path("xfer"), "put", "-o", options, directory.path + "/new", "localhost:/shared files"]).wait()
+                [Programs.path("xfer"), "put", "-o", options, directory.path + "/new", "localhost:/shared files"])
+                .wait()
             if allowed {
                 expectDone(ended)
                 #expect(contents(of: directory.path + "/shared files/new") == "x")
@@ -75,7 +78,9 @@ import Testing
 
     @Test func refusesWithAReason() throws {
         let directory = try Directory()
-        let missing = try RunningProgram([Programs.path("xfer"), "serve", "--state", directory.path + "/s", directory.path + "/no"]).wait()
+        let missing = try RunningProgram([
+            Programs.path("xfer"), "serve", "--state", directory.path + "/s", directory.path + "/no",
+        ]).wait()
         expectFailure(missing, directory.path + "/no", "No such file")
         let served = try serve(directory, .user)
         let port = try command(served).split(separator: "port=").last?.prefix { $0.isNumber }

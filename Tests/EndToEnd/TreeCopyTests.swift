@@ -11,8 +11,12 @@ import Testing
         setup.place = place
         try withSite(layer, setup) { site in
             let tree = site.local + "/tree"
-            for path in [tree, tree + "/a", tree + "/a/b", tree + "/empty", tree + "/wörter und mehr"] { mkdir(path, 0o755) }
-            for index in 0..<60 { try write(pattern(index * index * 97, seed: UInt64(index)), to: "\(tree)/a/f\(index)") }
+            for path in [tree, tree + "/a", tree + "/a/b", tree + "/empty", tree + "/wörter und mehr"] {
+                mkdir(path, 0o755)
+            }
+            for index in 0..<60 {
+                try write(pattern(index * index * 97, seed: UInt64(index)), to: "\(tree)/a/f\(index)")
+            }
             try write(pattern((3 << 20) + 17), to: tree + "/a/b/big")
             try write("", to: tree + "/wörter und mehr/leer")
             symlink("a/f1", tree + "/link")
@@ -74,7 +78,8 @@ import Testing
     /// Times of links are not kept.
     /// As diff(1) -r, and modes, times and links besides; directories' contents by the names' bytes.
     private func expectSame(_ left: String, _ right: String) throws {
-        let listing = #"cd "$0" && find . -printf '%P %y %m %l %s %T@\n' | sed -e 's/^\(.* d [0-9]*  \)[0-9]* /\1/' -e '/ l 777 /s/ [0-9.]*$//' | sort"#
+        let listing =
+            #"cd "$0" && find . -printf '%P %y %m %l %s %T@\n' | sed -e 's/^\(.* d [0-9]*  \)[0-9]* /\1/' -e '/ l 777 /s/ [0-9.]*$//' | sort"#
         let lists = try [left, right].map { try RunningProgram(["sh", "-c", listing, $0]).wait().output }
         let lines = lists.map { Set($0.split(separator: "\n").map(String.init)) }
         #expect(lines[0].subtracting(lines[1]) == [] && lines[1].subtracting(lines[0]) == [])

@@ -16,15 +16,18 @@ struct ZeroCopyTests {
             // xferd runs already: strace joins it, and starts xfer.
             let server = try RunningProgram(
                 [
-                    "strace", "-f", "-y", "-e", "signal=none", "-e", "trace=\(Call.traced)", "-s", "0", "-o", trace + ".server",
+                    "strace", "-f", "-y", "-e", "signal=none", "-e", "trace=\(Call.traced)", "-s", "0", "-o",
+                    trace + ".server",
                     "-p", "\(site.xferd.process)",
                 ])
             try server.logged("attached")
             let arguments = command == "get" ? ["localhost:/data/big", "copy"] : ["big", "localhost:/data/copy"]
             let ended = try RunningProgram(
                 [
-                    "strace", "-f", "-y", "-e", "signal=none", "-e", "trace=\(Call.traced)", "-s", "0", "-o", trace + ".client",
-                    Programs.path("xfer"), command, "--record-layer", "kernel", "-o", "port=\(site.port),\(site.credentials)",
+                    "strace", "-f", "-y", "-e", "signal=none", "-e", "trace=\(Call.traced)", "-s", "0", "-o",
+                    trace + ".client",
+                    Programs.path("xfer"), command, "--record-layer", "kernel", "-o",
+                    "port=\(site.port),\(site.credentials)",
                 ] + arguments, directory: site.local
             ).wait(seconds: 240)
             expectDone(ended)

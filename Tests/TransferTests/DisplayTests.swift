@@ -4,16 +4,22 @@ import Testing
 @testable import xfer
 
 @Suite struct UnitsTests {
-    @Test(arguments: [
-        (0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (1049, "1.05 kB"), (9994, "9.99 kB"), (9996, "10.0 kB"),
-        (99_940, "99.9 kB"), (99_960, "100 kB"), (999_499, "999 kB"), (999_500, "1.00 MB"), (1_050_000_000, "1.05 GB"),
-        (5e18, "5000 PB"), (-1, "0 B"),
-    ] as [(Double, String)]) func bytesHaveThreeDigits(count: Double, text: String) { #expect(Units.bytes(count) == text) }
+    @Test(
+        arguments: [
+            (0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (1049, "1.05 kB"), (9994, "9.99 kB"), (9996, "10.0 kB"),
+            (99_940, "99.9 kB"), (99_960, "100 kB"), (999_499, "999 kB"), (999_500, "1.00 MB"),
+            (1_050_000_000, "1.05 GB"),
+            (5e18, "5000 PB"), (-1, "0 B"),
+        ] as [(Double, String)]) func bytesHaveThreeDigits(count: Double, text: String)
+    { #expect(Units.bytes(count) == text) }
 
-    @Test(arguments: [
-        (0, "0:00"), (59.9, "0:59"), (60, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (3661, "1:01:01"), (-5, "0:00"),
-        (1e300, "99:59:59"),
-    ] as [(Double, String)]) func durations(seconds: Double, text: String) { #expect(Units.duration(seconds) == text) }
+    @Test(
+        arguments: [
+            (0, "0:00"), (59.9, "0:59"), (60, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (3661, "1:01:01"),
+            (-5, "0:00"),
+            (1e300, "99:59:59"),
+        ] as [(Double, String)]) func durations(seconds: Double, text: String)
+    { #expect(Units.duration(seconds) == text) }
 
     @Test func seconds() {
         #expect(Units.seconds(0.004) == "0.00 s")

@@ -19,7 +19,8 @@ import Transfer
 
     @Test(arguments: [
         "port=0", "port=65536", "port=x", "port", "port=", "xprtsec=none", "xprtsec", "rsize=4095", "rsize=4194305",
-        "wsize=-1", "nconnect=0", "nconnect=17", "timeo=0", "timeo=99999999999999999999", "vers=4", "proto=udp", "cafile=",
+        "wsize=-1", "nconnect=0", "nconnect=17", "timeo=0", "timeo=99999999999999999999", "vers=4", "proto=udp",
+        "cafile=",
         "tlscd", "bogus", "bogus=1", "=", "Port=1",
     ]) func refusesNamingTheOption(text: String) {
         var options = MountOptions()

@@ -4,7 +4,8 @@ import Transfer
 @Suite struct RemoteNameTests {
     @Test(arguments: [
         ("host:/a/b", "host", "/a/b"), ("host:/", "host", "/"), ("host:/a//b/./c/", "host", "/a/b/c"),
-        ("192.0.2.1:/a", "192.0.2.1", "/a"), ("[2001:db8::1]:/a b", "2001:db8::1", "/a b"), ("host:/a:b", "host", "/a:b"),
+        ("192.0.2.1:/a", "192.0.2.1", "/a"), ("[2001:db8::1]:/a b", "2001:db8::1", "/a b"),
+        ("host:/a:b", "host", "/a:b"),
         ("nfs://host/a/b", "host", "/a/b"), ("nfs://[::1]/a", "::1", "/a"),
     ]) func readsHostAndPath(text: String, host: String, path: String) throws {
         let name = try #require(try RemoteName.parse(text))
@@ -20,7 +21,9 @@ import Transfer
         #expect(address.host == "::1" && address.options == ["port=99"])
     }
 
-    @Test(arguments: ["file", "./a:b", "/a:b", "dir/a:b", "", "[x", "[::1]"]) func leavesLocalPathsAlone(text: String) throws {
+    @Test(arguments: ["file", "./a:b", "/a:b", "dir/a:b", "", "[x", "[::1]"]) func leavesLocalPathsAlone(text: String)
+        throws
+    {
         #expect(try RemoteName.parse(text) == nil)
     }
 

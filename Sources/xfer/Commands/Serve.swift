@@ -66,7 +66,7 @@ struct Serve: ParsableCommand {
                 "--exit-with-standard-input", "--log-level", logLevel,
             ], output: announcement.writeEnd.raw)
         defer { xferd.stop() }
-        guard let port = Self.readPort(announcement) else {
+        guard let port = Self.readPort(announcement, of: xferd) else {
             throw TransferError(.local, "xferd could not start: see what it said above")
         }
         announce(export, port, certificates)
@@ -82,18 +82,22 @@ struct Serve: ParsableCommand {
     }
 
     /// The port xferd listens on; nil where it ended instead.
-    private static func readPort(_ pipe: borrowing Pipe) -> UInt16? {
+    private static func readPort(_ pipe: borrowing Pipe, of child: ChildProcess) -> UInt16? {
         var text = ""
         var byte: UInt8 = 0
-        // The write end stays open here, so an end that is not announced has to be noticed by the clock.
-        let deadline = Deadline.after(seconds: 30)
-        while (try? Poll.wait(pipe.readEnd.raw, for: Poll.readable, until: deadline)) ?? 0 != 0,
-            read(pipe.readEnd.raw, &byte, 1) == 1
-        {
+        while true {
+            // The pipe has no end as long as its other side is open here too: that the child ended is asked for.
+            guard let events = try? Poll.wait(pipe.readEnd.raw, for: Poll.readable, until: .after(seconds: 0.2)) else {
+                return nil
+            }
+            if events == 0 {
+                if child.poll() != nil { return nil }
+                continue
+            }
+            guard read(pipe.readEnd.raw, &byte, 1) == 1 else { return nil }
             if byte == UInt8(ascii: "\n") { return UInt16(text) }
             text.append(Character(UnicodeScalar(byte)))
         }
-        return nil
     }
 
     private func announce(_ export: String, _ port: UInt16, _ certificates: ServeCertificates) {

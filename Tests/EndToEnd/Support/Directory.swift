@@ -115,7 +115,9 @@ final class SmallFileSystem: Sendable {
     init(at path: String, size: String) throws {
         self.path = path
         mkdir(path, 0o755)
-        guard mount("none", path, "tmpfs", 0, "size=\(size)") == 0 else { throw Unexpected("mount \(path): errno \(errno)") }
+        guard mount("none", path, "tmpfs", 0, "size=\(size)") == 0 else {
+            throw Unexpected("mount \(path): errno \(errno)")
+        }
     }
 
     deinit { umount2(path, Int32(MNT_DETACH)) }

@@ -61,7 +61,9 @@ final class RunningProgram: Sendable {
         self.process = process
 
         let state = state
-        for (stream, end) in [(\State.output, output.read), (\State.error, error.read)] as [(WritableKeyPath<State, [UInt8]> & Sendable, SharedDescriptor)] {
+        for (stream, end) in [(\State.output, output.read), (\State.error, error.read)]
+            as [(WritableKeyPath<State, [UInt8]> & Sendable, SharedDescriptor)]
+        {
             try Thread.detached("read") {
                 var buffer = [UInt8](repeating: 0, count: 65536)
                 while true {
@@ -90,7 +92,8 @@ final class RunningProgram: Sendable {
         guard Glibc.pipe(&ends) == 0 else { throw Unexpected("pipe: errno \(errno)") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         return (
-            SharedDescriptor(Descriptor(takingOwnershipOf: ends[0])), SharedDescriptor(Descriptor(takingOwnershipOf: ends[1]))
+            SharedDescriptor(Descriptor(takingOwnershipOf: ends[0])),
+            SharedDescriptor(Descriptor(takingOwnershipOf: ends[1]))
         )
     }
 

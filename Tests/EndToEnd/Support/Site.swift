@@ -42,7 +42,8 @@ final class Site: Sendable {
         xferd = try RunningProgram(
             [
                 Programs.path("xferd"), "--export", "/data=\(path)/data,rw", "--export", "/public=\(path)/public,ro",
-                "--listen", setup.listen, "--tlssd", path + "/tlssd.sock", "--record-layer", layer.rawValue, "--announce",
+                "--listen", setup.listen, "--tlssd", path + "/tlssd.sock", "--record-layer", layer.rawValue,
+                "--announce",
                 "--log-level", "debug",
             ] + setup.xferd)
         guard let port = UInt16(try xferd.line()) else { throw Unexpected("xferd announced no port: \(xferd.output)") }
@@ -58,7 +59,8 @@ final class Site: Sendable {
 
     /// Starts xfer; `arguments` come behind the options.
     func start(
-        _ command: String, _ arguments: [String], options: String? = nil, port: UInt16? = nil, environment: [String] = []
+        _ command: String, _ arguments: [String], options: String? = nil, port: UInt16? = nil,
+        environment: [String] = []
     ) throws -> RunningProgram {
         try RunningProgram(
             [Programs.path("xfer"), command, "--record-layer", layer.rawValue, "-o", "port=\(port ?? self.port)"]
@@ -78,7 +80,8 @@ final class Site: Sendable {
         let socket = directory.path + "/tlscd.sock"
         let tlscd = try RunningProgram(
             [
-                Programs.path("tlscd"), "--socket", socket, "--cert", client.certificateFile, "--key", client.keyFile, "--ca",
+                Programs.path("tlscd"), "--socket", socket, "--cert", client.certificateFile, "--key", client.keyFile,
+                "--ca",
                 pki.certificateFile,
             ] + more)
         try tlscd.logged("ready")
@@ -121,7 +124,8 @@ func expectFailure(
 ) {
     #expect(ended.status == status, "\(ended)", sourceLocation: sourceLocation)
     for word in words {
-        #expect(ended.error.contains(word), "the message lacks '\(word)': \(ended.error)", sourceLocation: sourceLocation)
+        #expect(
+            ended.error.contains(word), "the message lacks '\(word)': \(ended.error)", sourceLocation: sourceLocation)
     }
 }
 
@@ -131,7 +135,8 @@ func expectFile(_ path: String, _ expected: [UInt8], sourceLocation: SourceLocat
         Issue.record("\(path): is not there", sourceLocation: sourceLocation)
         return
     }
-    let difference = zip(found, expected).enumerated().first { $1.0 != $1.1 }?.offset ?? min(found.count, expected.count)
+    let difference =
+        zip(found, expected).enumerated().first { $1.0 != $1.1 }?.offset ?? min(found.count, expected.count)
     let isSame = found == expected
     #expect(
         isSame, "\(path): \(found.count) bytes, expected \(expected.count), not the same from \(difference) on",

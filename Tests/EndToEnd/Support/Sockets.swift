@@ -16,7 +16,9 @@ final class RawClient: Sendable {
         while !left.isEmpty {
             let count = left.withUnsafeBytes { Glibc.send(socket.raw, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             if count < 0 && errno == EAGAIN {
-                guard ((try? Poll.wait(socket.raw, for: Poll.writable, until: .after(seconds: 20))) ?? 0) != 0 else { return }
+                guard ((try? Poll.wait(socket.raw, for: Poll.writable, until: .after(seconds: 20))) ?? 0) != 0 else {
+                    return
+                }
                 continue
             }
             guard count > 0 else { return }
@@ -55,7 +57,9 @@ final class FakeServer: Sendable {
 
     /// - Parameter serve: what is done with a connection; where it returns it is closed.
     init(_ serve: @escaping @Sendable (FakeConnection) -> Void) throws {
-        guard let address = try SocketAddress.resolve("127.0.0.1", port: 0).first else { throw Unexpected("no address") }
+        guard let address = try SocketAddress.resolve("127.0.0.1", port: 0).first else {
+            throw Unexpected("no address")
+        }
         let listener = SharedDescriptor(try Socket.listen(on: address))
         self.listener = listener
         port = try Socket.local(listener.raw).port
@@ -92,7 +96,9 @@ final class FakeConnection: Sendable {
 
     /// Bytes that came; empty where the client has ended.
     func receive(_ limit: Int = 65536) -> [UInt8] {
-        guard ((try? Poll.wait(socket.raw, for: Poll.readable, until: .after(seconds: 60))) ?? 0) != 0 else { return [] }
+        guard ((try? Poll.wait(socket.raw, for: Poll.readable, until: .after(seconds: 60))) ?? 0) != 0 else {
+            return []
+        }
         var buffer = [UInt8](repeating: 0, count: limit)
         let count = recv(socket.raw, &buffer, limit, 0)
         guard count > 0 else { return [] }
