@@ -186,12 +186,29 @@ package final class HandshakeServer: Sendable {
             do throws(SystemError) {
                 try KernelTLS.install(outcome.secrets, on: socket.raw, role: role)
             } catch {
+                if error.errno == .socketNotConnected { throw farewell(socket, outcome) }
                 throw HandshakeFailure(.recordLayer, "the kernel did not take the keys: \(error)")
             }
         }
         session.establish(outcome, layer: layer, role: role, peer: name)
         log.info("session secured", metadata: session.label)
         return UpcallCoding.session(outcome, layer: layer)
+    }
+
+    /// What a peer said that ended the connection before the kernel had its keys, which it takes on a whole connection only.
+    ///
+    /// A TLS 1.3 client is done before the server has seen its certificate: so does a server's refusal arrive.
+    private func farewell(_ socket: SharedDescriptor, _ outcome: HandshakeOutcome) -> HandshakeFailure {
+        let channel = Channel.user(socket, secrets: outcome.secrets, role: role, session: socket)
+        do throws(ChannelError) {
+            var byte: UInt8 = 0
+            _ = try withUnsafeMutableBytes(of: &byte) { buffer throws(ChannelError) in
+                try channel.receiver.receive(into: buffer)
+            }
+        } catch {
+            return HandshakeFailure(.refusedByPeer, "\(error)")
+        }
+        return HandshakeFailure(.connectionLost, "the peer closed the connection right after the handshake")
     }
 
     // MARK: REKEY
