@@ -101,7 +101,9 @@ struct Serve: ParsableCommand {
     }
 
     private func announce(_ export: String, _ port: UInt16, _ certificates: ServeCertificates) {
-        let host = certificates.names.first ?? "localhost"
+        // Where one address alone is listened at, the host's name may lead to another.
+        let name = address.isEmpty ? certificates.names.first ?? "localhost" : address
+        let host = name.contains(":") ? "[\(name)]" : name
         let options =
             "port=\(port),cafile=\(certificates.anchors),cert=\(certificates.client.certificateFile),"
             + "key=\(certificates.client.keyFile)"
@@ -146,9 +148,9 @@ struct ServeCertificates {
         let authority =
             CertificateAuthority.exists(at: pki)
             ? try CertificateAuthority.open(at: pki)
-            : try CertificateAuthority.create(at: pki, name: "xfer serve on \(hostName)")
+            : try CertificateAuthority.create(at: pki, name: String("xfer serve on \(hostName)".prefix(64)))
         var names: [String] = []
-        for name in [hostName, "localhost", "127.0.0.1", "::1"] + more where !names.contains(name) {
+        for name in [certifiableHostName, "localhost", "127.0.0.1", "::1"] + more where !names.contains(name) {
             names.append(name)
         }
         // Issued anew each time: nobody keeps the server's own, and its names may have changed.
@@ -166,6 +168,11 @@ struct ServeCertificates {
             return CertificateAuthority.Issued(certificateFile: certificate, keyFile: key, description: description)
         }
         return try authority.issueClient(name: "client", file: "client", replace: true)
+    }
+
+    /// The host's name where a certificate can have it: one that was never set is `(none)`, which is no DNS name.
+    private static var certifiableHostName: String {
+        (try? AlternativeName(hostName)) == nil ? "localhost" : hostName
     }
 
     private static var hostName: String {
