@@ -117,10 +117,10 @@ struct ZeroCopyTests {
         let count: Int
         private let descriptors: [Substring]
 
-        /// - Parameter line: like `7 read(5<socket:[77]>, ""..., 4096) = 4096`.
+        /// - Parameter line: one whose result strace may have moved to the right, like `7 read(5<socket:[77]>, ""..., 4096) = 4096`.
         private init?(_ line: String) {
             self.line = line
-            guard let equals = line.ranges(of: ") = ").last, let open = line.firstIndex(of: "(") else { return nil }
+            guard let equals = line.ranges(of: " = ").last, let open = line.firstIndex(of: "(") else { return nil }
             let value = line[equals.upperBound...].prefix { $0.isNumber }
             guard let count = Int(value) else { return nil }
             self.count = count
