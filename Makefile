@@ -92,11 +92,11 @@ test-rekey: build-tests deps-rekey ## the KeyUpdate tests on a kernel that can r
 bench: deps-bench build ## xfer beside curl from nginx
 	Tests/Benchmarks/get-vs-curl
 
-# XCTest has no test here, and leaks: the leak checker would fail for that
+# XCTest has no test here, and leaks: the leak checker would fail for that. The thread sanitizer is not offered: it does not
+# know the futex that Synchronization.Mutex is made of, and sees races that are none.
 .PHONY: sanitize
-sanitize: deps ## the suite under the address sanitizer, then the thread sanitizer
+sanitize: deps ## the suite under the address sanitizer
 	swift test --disable-xctest --sanitize address --scratch-path .build-address $(if $(FILTER),--filter "$(FILTER)")
-	swift test --disable-xctest --sanitize thread --scratch-path .build-thread $(if $(FILTER),--filter "$(FILTER)")
 
 .PHONY: format-check
 format-check: ## what swift-format would change
@@ -129,4 +129,4 @@ install: ## programs, service units and users, under PREFIX (and DESTDIR); run `
 
 .PHONY: clean
 clean: ## what was built (the labs' cache stays: ~/.cache/tlsd-lab)
-	rm -rf .build .build-address .build-thread
+	rm -rf .build .build-address
