@@ -71,13 +71,15 @@ package struct ClientSecurer: Sendable {
         }
         var last = Failure(step: .resolve, address: host, reason: "'\(host)' has no address")
         for address in addresses {
+            // The name the user gave, and which of its addresses was meant.
+            let label = address.host == host ? "\(address)" : "\(host) (\(address))"
             do throws(SystemError) {
                 return (
-                    SharedDescriptor(try Socket.connect(to: address, until: .after(seconds: patience))), "\(address)"
+                    SharedDescriptor(try Socket.connect(to: address, until: .after(seconds: patience))), label
                 )
             } catch {
                 let waited = error.errno == .timedOut ? " (waited \(patience) s)" : ""
-                last = Failure(step: .connect, address: "\(address)", reason: "\(error.errno)\(waited)")
+                last = Failure(step: .connect, address: label, reason: "\(error.errno)\(waited)")
             }
         }
         throw last
