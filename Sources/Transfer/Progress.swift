@@ -52,13 +52,17 @@ package struct Report: Sendable {
 final class Gatherer: Sendable {
     private let report = Mutex(Report())
 
-    /// Failures kept in full; beyond them a tree that fails everywhere would fill memory.
+    /// Failures, and what was left out, kept in full; beyond them a tree that fails everywhere would fill memory.
     private static let kept = 10000
 
     func add(_ body: (inout Report) -> Void) { report.withLock { body(&$0) } }
 
     func fail(_ error: any Error) {
         report.withLock { if $0.failures.count < Self.kept { $0.failures.append(error) } }
+    }
+
+    func skip(_ what: String) {
+        report.withLock { if $0.skipped.count < Self.kept { $0.skipped.append(what) } }
     }
 
     var result: Report { report.withLock { $0 } }

@@ -72,7 +72,7 @@ final class TreePush: Sendable {
                 case S_IFDIR: directories.append(name)
                 case S_IFLNK: await link(name, source, target, path)
                 default:
-                    gatherer.add { $0.skipped.append("\(source.name(name)): neither a file, a directory nor a link") }
+                    gatherer.skip("\(source.name(name)): neither a file, a directory nor a link")
                 }
             }
         } catch {

@@ -44,6 +44,33 @@ import Testing
         }
     }
 
+    /// A directory is open only as long as something goes into it.
+    @Test func aTreeMayHaveMoreDirectoriesThanAProcessDescriptors() throws {
+        try withSite(.user) { site in
+            let tree = site.published + "/tree"
+            mkdir(tree, 0o755)
+            let times = [timespec(tv_sec: 1_000_000_000, tv_nsec: 0), timespec(tv_sec: 1_100_000_000, tv_nsec: 0)]
+            for index in 0..<300 {
+                mkdir("\(tree)/d\(index)", 0o755)
+                try write("\(index)", to: "\(tree)/d\(index)/file")
+                chmod("\(tree)/d\(index)", 0o500)
+                utimensat(AT_FDCWD, "\(tree)/d\(index)", times, 0)
+            }
+            let options = "port=\(site.port),nconnect=1,\(site.credentials)"
+            let command = "ulimit -n 128 && exec \"$0\" get -rp --record-layer user -o \"$1\" localhost:/public/tree ."
+            expectDone(
+                try RunningProgram(["/bin/sh", "-c", command, Programs.path("xfer"), options], directory: site.local)
+                    .wait())
+            for index in 0..<300 {
+                #expect(contents(of: "\(site.local)/tree/d\(index)/file") == "\(index)")
+                let there = try status(of: "\(site.local)/tree/d\(index)")
+                #expect(there.st_mode & 0o7777 == 0o500 && there.st_mtim.tv_sec == 1_100_000_000)
+                chmod("\(site.local)/tree/d\(index)", 0o700)
+                chmod("\(tree)/d\(index)", 0o700)
+            }
+        }
+    }
+
     @Test(arguments: Layer.available) func theContentsOfAnExportGoIntoADirectory(layer: Layer) throws {
         try withSite(layer) { site in
             mkdir(site.published + "/sub", 0o755)
