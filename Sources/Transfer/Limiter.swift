@@ -36,6 +36,10 @@ final class Limiter: Sendable {
                 if state.first == state.waiting.count {
                     state.waiting.removeAll(keepingCapacity: true)
                     state.first = 0
+                } else if state.first > 1024 {
+                    // Where somebody always waits the list is never empty, and would grow with all who ever waited.
+                    state.waiting.removeFirst(state.first)
+                    state.first = 0
                 }
             }
             return state.waiting[state.first]
