@@ -15,8 +15,9 @@ package struct CopyOptions: Sendable {
 
     package init() {}
 
-    /// The mode a copy gets.
-    func mode(_ source: UInt32) -> UInt32 { preserve ? source & 0o7777 : source & 0o777 & ~mask }
+    /// The mode a copy gets. Never the set-ID bits: a copy belongs to who makes it, and somebody's program that runs as
+    /// its owner would be one that runs as root when root fetches it. cp(1) clears them too where it cannot keep the owner.
+    func mode(_ source: UInt32) -> UInt32 { preserve ? source & 0o1777 : source & 0o777 & ~mask }
 
     /// umask(2) can be read only by setting it, so it is read once, before there are threads that make files.
     private static let processMask: UInt32 = {
