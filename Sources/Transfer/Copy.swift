@@ -58,12 +58,17 @@ package struct Copy: Sendable {
     private func place(_ destination: String, named source: String?) throws(TransferError) -> (LocalDirectory, FileName)
     {
         var status = stat()
-        if stat(destination, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+        let isThere = stat(destination, &status) == 0
+        // /dev/stdout is a symbolic link, which the rename would replace; what it leads to counts.
+        guard !isThere || [S_IFDIR, S_IFREG].contains(status.st_mode & S_IFMT) else {
+            throw TransferError(.local, "\(destination): is there, and neither a file nor a directory")
+        }
+        if isThere, status.st_mode & S_IFMT == S_IFDIR {
             let directory = try local(destination) { () throws(SystemError) in try LocalDirectory(path: destination) }
             // The root of an export has no name of its own: its contents go into the directory itself.
             return (directory, FileName(source ?? "."))
         }
-        let trimmed = destination.hasSuffix("/") ? String(destination.dropLast()) : destination
+        let trimmed = Self.trimmed(destination)
         let slash = trimmed.lastIndex(of: "/")
         let name = slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed[...]
         guard !name.isEmpty else { throw TransferError(.local, "'\(destination)': no name for the copy") }
@@ -80,7 +85,7 @@ package struct Copy: Sendable {
         }
         var status = stat()
         _ = try local(path) { () throws(SystemError) in try systemCall("stat") { stat(path, &status) } }
-        let trimmed = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        let trimmed = Self.trimmed(path)
         let slash = trimmed.lastIndex(of: "/")
         let last = slash.map { String(trimmed[trimmed.index(after: $0)...]) } ?? trimmed
         switch status.st_mode & S_IFMT {
@@ -92,7 +97,7 @@ package struct Copy: Sendable {
             progress.listedAll()
             do {
                 let bytes = try await FilePush(remote: remote, options: options, progress: progress)
-                    .run(source, FileName(last), into: parent.handle, parent.path, as: name)
+                    .run(source, FileName(last), following: true, into: parent.handle, parent.path, as: name)
                 gatherer.add {
                     $0.files += 1
                     $0.bytes += bytes
@@ -105,8 +110,8 @@ package struct Copy: Sendable {
                 throw TransferError(.local, "\(path): is a directory (-r pushes directories)")
             }
             let source = try local(path) { () throws(SystemError) in try LocalDirectory(path: path) }
-            // `.` and `..` name no directory to make: their contents go into the destination itself.
-            let (parent, name) = try await remotePlace(destination, named: last == "." || last == ".." ? nil : last)
+            // `.`, `..` and `/` name no directory to make: their contents go into the destination itself.
+            let (parent, name) = try await remotePlace(destination, named: ["", ".", ".."].contains(last) ? nil : last)
             let handle =
                 name == "."
                 ? parent.handle
@@ -120,6 +125,13 @@ package struct Copy: Sendable {
             throw TransferError(.local, "\(path): neither a file nor a directory")
         }
         return gatherer.result
+    }
+
+    /// Without the slashes at its end, but for the root's.
+    private static func trimmed(_ path: String) -> String {
+        var path = path[...]
+        while path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
+        return String(path)
     }
 
     private func remotePlace(

@@ -16,17 +16,20 @@ struct FileFetch {
     /// - Returns: bytes of the file.
     func run(_ source: Remote.Object, into directory: LocalDirectory, as name: FileName) async throws -> UInt64 {
         if let there = try local(directory.name(name), { () throws(SystemError) in try directory.status(name) }),
-            there.st_mode & S_IFMT == S_IFDIR
+            there.st_mode & S_IFMT != S_IFREG, there.st_mode & S_IFMT != S_IFLNK
         {
-            throw TransferError(.local, "\(directory.name(name)): is a directory")
+            // A device, say /dev/null, would be replaced by the rename.
+            let isDirectory = there.st_mode & S_IFMT == S_IFDIR
+            throw TransferError(
+                .local, "\(directory.name(name)): is \(isDirectory ? "a directory" : "there, and not a regular file")")
         }
         let temporary = TemporaryName.make(for: name)
         let file = try local(directory.name(name)) { () throws(SystemError) in
             SharedDescriptor(try directory.open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
         }
         do {
-            let last = try await read(source, into: file, named: directory.name(name))
-            try await check(source, last)
+            try await read(source, into: file, named: directory.name(name))
+            try await check(source)
             try finish(source, file, directory, name)
             try local(directory.name(name)) { () throws(SystemError) in try directory.rename(temporary, to: name) }
         } catch {
@@ -38,13 +41,11 @@ struct FileFetch {
     }
 
     /// Reads all of it, many READs in flight.
-    ///
-    /// - Returns: the attributes that came with the last READ where one was enough, else nil.
     private func read(
         _ source: Remote.Object, into file: SharedDescriptor, named localName: String
-    ) async throws -> FileAttributes? {
+    ) async throws {
         let size = source.attributes.size
-        if size == 0 { return source.attributes }
+        if size == 0 { return }
         if size <= UInt64(remote.readSize) {
             await remote.session.window.acquire()
             defer { remote.session.window.release() }
@@ -59,7 +60,7 @@ struct FileFetch {
                 group.addTask {
                     defer { remote.session.window.release() }
                     try Task.checkCancellation()
-                    _ = try await readRange(source, range, into: file, named: localName)
+                    try await readRange(source, range, into: file, named: localName)
                 }
                 offset = range.upperBound
                 flying += 1
@@ -71,35 +72,32 @@ struct FileFetch {
             }
             try await group.waitForAll()
         }
-        return nil
     }
 
     /// Reads a range, as many READs as the server takes for it.
     private func readRange(
         _ source: Remote.Object, _ range: Range<UInt64>, into file: SharedDescriptor, named localName: String
-    ) async throws -> FileAttributes? {
+    ) async throws {
         var offset = range.lowerBound
-        var attributes: FileAttributes?
         while offset < range.upperBound {
             let header = try await remote.read(
                 source, offset: offset, count: Int(clamping: range.upperBound - offset), into: file,
                 named: localName)
-            attributes = header.attributes
             guard header.count > 0 else {
                 throw TransferError(.sourceChanged, "\(source.path): got shorter while it was read")
             }
             offset += UInt64(header.count)
             progress.moved(Int(header.count))
         }
-        return attributes
     }
 
     /// The source must be what it was when its size was read: anything else is a mix of two files.
-    private func check(_ source: Remote.Object, _ last: FileAttributes?) async throws {
-        let now =
-            if let last { last } else {
-                try await remote.attributes(source.handle, subject: source.path).attributes
-            }
+    ///
+    /// Asked for once all bytes are here, for one READ too: a server takes the attributes in a READ's reply before it
+    /// sends the bytes, and on a slow path long before the last of them.
+    private func check(_ source: Remote.Object) async throws {
+        if source.attributes.size == 0 { return }
+        let now = try await remote.attributes(source.handle, subject: source.path).attributes
         guard now.size == source.attributes.size, now.modificationTime == source.attributes.modificationTime else {
             throw TransferError(.sourceChanged, "\(source.path): changed while it was read")
         }

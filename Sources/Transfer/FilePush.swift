@@ -14,16 +14,18 @@ struct FilePush {
 
     /// - Parameters:
     ///   - name: of a regular file in `source`.
+    ///   - following: whether `name` may be a symbolic link to one: where a person named it, as cp(1) has it.
     ///   - target: the directory on the server, its path in `directoryPath`.
     ///   - final: the file's name there; what has it now is replaced in one step.
     /// - Returns: bytes of the file.
     func run(
-        _ source: LocalDirectory, _ name: FileName, into target: FileHandle, _ directoryPath: String, as final: FileName
+        _ source: LocalDirectory, _ name: FileName, following: Bool = false, into target: FileHandle,
+        _ directoryPath: String, as final: FileName
     ) async throws -> UInt64 {
         let subject = source.name(name)
         let path = "\(directoryPath)/\(final)"
         let file = try local(subject) { () throws(SystemError) in
-            SharedDescriptor(try source.open(name, O_RDONLY | O_NOFOLLOW))
+            SharedDescriptor(try source.open(name, O_RDONLY | (following ? 0 : O_NOFOLLOW)))
         }
         let before = try local(subject) { () throws(SystemError) in try Files.status(file.raw) }
         let temporary = TemporaryName.make(for: final)
