@@ -25,6 +25,7 @@ struct Xfer: AsyncParsableCommand {
     /// what blocks runs here, on the main thread.
     static func main() {
         Interrupts.block()
+        raiseDescriptorLimit()
         do {
             var command = try parseAsRoot()
             guard let command = command as? any AsyncParsableCommand else {
@@ -45,6 +46,14 @@ struct Xfer: AsyncParsableCommand {
         } catch {
             Glibc.exit(report(error))
         }
+    }
+
+    /// As many descriptors as the system allows: each file under way is one, and `--jobs` may be a thousand.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = min(limit.rlim_max, 1 << 14)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     /// Says what went wrong, or what was asked for.
@@ -76,8 +85,18 @@ enum ExitStatus: Int32, Error {
 
 /// What goes to standard error.
 enum Messages {
-    /// A line or several.
-    static func write(_ text: String) { raw(text.hasSuffix("\n") ? text : text + "\n") }
+    /// A line or several, without what would do things to a terminal: they name files as a server does.
+    static func write(_ text: String) { raw(printable(text.hasSuffix("\n") ? text : text + "\n")) }
+
+    /// Control characters but the ends of lines and tabs as question marks.
+    static func printable(_ text: String) -> String {
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+            result.append(isControl ? "?" : scalar)
+        }
+        return String(result)
+    }
 
     /// Text as it is.
     static func raw(_ text: String) {

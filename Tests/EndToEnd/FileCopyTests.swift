@@ -48,6 +48,53 @@ import Testing
         }
     }
 
+    /// A copy belongs to who makes it: a program that runs as its owner must not become one of theirs.
+    @Test func preserveKeepsNoSetIDBits() throws {
+        try withSite(.user) { site in
+            try write("text", to: site.published + "/a")
+            chmod(site.published + "/a", 0o6755)
+            expectDone(try site.xfer("get", "-p", "localhost:/public/a", "a"))
+            #expect(try status(of: site.local + "/a").st_mode & 0o7777 == 0o755)
+        }
+    }
+
+    /// The rename would put a file in place of /dev/null.
+    @Test func whatIsNoFileIsNotReplaced() throws {
+        try withSite(.user) { site in
+            try write("text", to: site.published + "/a")
+            mkfifo(site.local + "/pipe", 0o600)
+            symlink("pipe", site.local + "/link")
+            for name in ["pipe", "link"] {
+                expectFailure(try site.xfer("get", "localhost:/public/a", name), status: 1, name, "neither a file")
+            }
+            mkdir(site.local + "/in", 0o700)
+            mkfifo(site.local + "/in/a", 0o600)
+            expectFailure(try site.xfer("get", "localhost:/public/a", "in"), status: 1, "in/a", "not a regular file")
+            #expect(names(in: site.local) == ["in", "link", "pipe"] && names(in: site.local + "/in") == ["a"])
+        }
+    }
+
+    @Test func aLinkThatIsNamedIsFollowed() throws {
+        try withSite(.user) { site in
+            try write("text", to: site.local + "/file")
+            symlink("file", site.local + "/link")
+            expectDone(try site.xfer("put", "link", "localhost:/data"))
+            #expect(contents(of: site.data + "/link") == "text")
+            #expect(try status(of: site.data + "/link").st_mode & S_IFMT == S_IFREG)
+        }
+    }
+
+    /// Names come from the server: what they would do to a terminal is not done.
+    @Test func messagesHaveNoControlCharacters() throws {
+        try withSite(.user) { site in
+            mkdir(site.published + "/tree", 0o755)
+            mkfifo(site.published + "/tree/a\u{1b}]0;title\u{7}b", 0o600)
+            let ended = try site.xfer("get", "-r", "localhost:/public/tree", "tree")
+            expectDone(ended)
+            #expect(ended.error.contains("tree/a?]0;title?b") && !ended.error.contains("\u{1b}"))
+        }
+    }
+
     @Test(arguments: Layer.available) func anExistingFileIsReplacedInOneStep(layer: Layer) throws {
         try withSite(layer) { site in
             let (old, new) = (pattern(3 << 20, seed: 3), pattern(2 << 20, seed: 4))
