@@ -22,6 +22,9 @@ struct List: AsyncParsableCommand {
         let entries = try await connection.withRemote(name) { try await Listing.read($0, path: name.path) }
         let width = entries.map { "\($0.attributes.size)".count }.max() ?? 0
         for entry in entries { print(long ? Self.line(entry, width) : Self.printable(entry.name)) }
+        guard fflush(nil) == 0 else {
+            throw TransferError(.local, "the list cannot be written: \(String(cString: strerror(errno)))")
+        }
     }
 
     private static func line(_ entry: Listing, _ width: Int) -> String {
