@@ -72,8 +72,10 @@ enum Seconds {
 enum Summary {
     static func text(_ report: Report, seconds: Double) -> String {
         var parts = [report.files == 1 ? "1 file" : "\(report.files) files"]
-        if report.directories > 0 { parts.append("\(report.directories) directories") }
-        if report.links > 0 { parts.append("\(report.links) links") }
+        if report.directories > 0 {
+            parts.append(report.directories == 1 ? "1 directory" : "\(report.directories) directories")
+        }
+        if report.links > 0 { parts.append(report.links == 1 ? "1 link" : "\(report.links) links") }
         let rate = Double(report.bytes) / max(seconds, 1e-6)
         let failed = report.failures.isEmpty ? "" : ", \(report.failures.count) failed"
         return
