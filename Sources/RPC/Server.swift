@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 package import Kernel
 package import Logging
 package import SecureChannel
@@ -11,7 +12,8 @@ package struct ServerPolicy: Sendable {
     package var cleartextPrograms: Set<UInt32> = []
     /// Connections at once; further ones are closed at once.
     package var maximumConnections = 4096
-    /// Seconds a connection may stay in cleartext without asking for TLS, where no program is answered in cleartext.
+    /// Seconds a connection may stay in cleartext without asking for TLS; calls that are answered in cleartext are made in
+    /// that time.
     package var secondsUntilSecured = 30.0
     /// Bytes of replies that may wait for a peer that does not read them, before nothing more is read from it.
     package var maximumBacklog = 32 << 20
@@ -144,6 +146,11 @@ package final class Server: Sendable {
     private func add(_ socket: SharedDescriptor) {
         let peer = (try? Socket.peer(socket.raw)).map { "\($0)" } ?? "unknown"
         try? Socket.setNoDelay(socket.raw)
+        // A client whose machine or network is gone says nothing: without this its connection would stay for ever.
+        try? Socket.setOption(socket.raw, SOL_SOCKET, SO_KEEPALIVE, 1)
+        try? Socket.setOption(socket.raw, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 120)
+        try? Socket.setOption(socket.raw, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 30)
+        try? Socket.setOption(socket.raw, Int32(IPPROTO_TCP), TCP_KEEPCNT, 4)
         let added = connections.withLock { table -> ServerConnection? in
             guard table.open.count < policy.maximumConnections else { return nil }
             let token = table.next
@@ -163,7 +170,6 @@ package final class Server: Sendable {
 
     /// Closes what has been in cleartext for too long.
     private func closeUnsecured() {
-        guard policy.cleartextPrograms.isEmpty else { return }
         let late = connections.withLock { table in
             table.open.values.filter { $0.isUnsecured(after: policy.secondsUntilSecured) }
         }

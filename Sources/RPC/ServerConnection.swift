@@ -38,6 +38,8 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     private var arriving: (transaction: UInt32, start: PayloadStart)?
     /// Replies are queued that this thread must flush.
     private var mustFlush = false
+    /// Messages handled since the input event.
+    private var handled = 0
 
     init(_ socket: SharedDescriptor, token: UInt64, peerAddress: String, server: Server) {
         self.socket = socket
@@ -52,6 +54,10 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
 
     /// Replies beyond this many bytes are left to the output threads, so that reading goes on meanwhile.
     private static let inlineBudget = 128 << 10
+
+    /// Messages after which a connection goes behind the others that are readable: one whose peer sends without a pause
+    /// would keep its thread for ever, and as many of them as there are threads would keep everybody else out.
+    private static let turn = 64
 
     private var current: Channel { channel.withLock { $0 } }
 
@@ -73,13 +79,15 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     func readable() {
         do {
             let channel = current
+            handled = 0
             while true {
                 let stop = try reader.run(self)
+                // Also before a handshake: the answers to what came ahead of the probe are this thread's to send.
+                try flush(channel)
                 if let transaction = startTLS {
                     startTLS = nil
                     return secure(answering: transaction)
                 }
-                try flush(channel)
                 switch stop {
                 case .blocked:
                     return rearmInput(Epoll.readable)
@@ -91,6 +99,8 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                         return true
                     }
                     if stays { return }
+                    // As in writable(): the next bytes may wait in the record layer already.
+                    if handled >= Self.turn { return rearmInput(Epoll.readable | Epoll.writable) }
                 case .end:
                     // A client that has closed both ways does not hear our goodbye, and that is nobody's error.
                     if (try? channel.sender.enqueue(.closeNotify)) ?? false { _ = try? channel.sender.flush() }
@@ -129,7 +139,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         return backlog.messages >= server.policy.maximumReplies || backlog.bytes >= server.policy.maximumBacklog
     }
 
-    var wantsPause: Bool { startTLS != nil || tooManyWait(current) }
+    var wantsPause: Bool { startTLS != nil || handled >= Self.turn || tooManyWait(current) }
 
     // MARK: Output
 
@@ -210,6 +220,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     }
 
     func message(_ bytes: UnsafeRawBufferPointer) throws(RPCError) {
+        handled += 1
         switch CallHeader.decode(bytes) {
         case .malformed, .needsMore:
             throw .malformed("bytes that are no RPC call")
@@ -310,6 +321,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     }
 
     func endPayload(_ error: SystemError?) throws(RPCError) {
+        handled += 1
         guard let (transaction, start) = arriving else { return }
         arriving = nil
         switch start {
@@ -322,11 +334,22 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
 
     /// Answers the probe and has the handshake done on a thread of its own; this connection belongs to that until it is over.
     private func secure(answering transaction: UInt32) {
-        shared.withLock { $0.phase = .handshaking }
+        let alive = shared.withLock { shared in
+            guard shared.phase == .cleartext else { return false }
+            shared.phase = .handshaking
+            return true
+        }
+        guard alive else { return }
         let accepted = server.handshake { [self] in
             do {
                 let starttls = ReplyHeader.accepted(transaction, .success, verifier: Array("STARTTLS".utf8))
-                try current.send(OutboundMessage(head: starttls), until: .after(seconds: 10))
+                let cleartext = current
+                // Where the output side still has answers to send, it would write them into the handshake, and then take
+                // itself for the flusher of the channel that comes out of it.
+                guard try cleartext.sender.enqueue(OutboundMessage(head: starttls)) else {
+                    return close("it asked for TLS and had not read the answers to its earlier calls")
+                }
+                try Channel.finish(cleartext.sender, on: socket, until: .after(seconds: 10))
                 let (secured, protection) = try server.securer.secure(socket, peerAddress: peerAddress)
                 let alive = shared.withLock { shared in
                     guard shared.phase == .handshaking else { return false }

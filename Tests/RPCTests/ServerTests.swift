@@ -98,6 +98,51 @@ import Testing
         #expect(try receiveMessage(on: socket.raw) == nil)
     }
 
+    /// A client may send a call and the probe in one piece: both are answered before the handshake begins.
+    @Test func aCallAheadOfTheProbe() throws {
+        let server = try TestServer(cleartext: false)
+        let socket = try server.connect()
+        try sendAll(marked(call(procedure: 0)) + marked(call(xid: 8, procedure: 0, flavor: 7)), on: socket.raw)
+        #expect(try receiveMessage(on: socket.raw, seconds: 5) == accepted(0))
+        #expect(try receiveMessage(on: socket.raw, seconds: 5)?.count == 32)
+        let channel = try TestSecrets.channel(.user, socket, TestSecrets.make(.aes128GCM), .client)
+        try channel.send(OutboundMessage(head: marked(call(procedure: 1, words(3)))))
+        #expect(try Receiving.bytes(32, from: channel) == marked(accepted(0) + words(3)))
+    }
+
+    /// One whose calls never end takes turns with the others, also where there is one thread.
+    @Test func busyConnectionsTakeTurns() throws {
+        let server = try TestServer(workers: 1)
+        let (busy, other) = (try server.connect(), try server.connect())
+        try sendAll(marked(call(procedure: 0)), on: other.raw)
+        #expect(try receiveMessage(on: other.raw) == accepted(0))
+        server.program.gate.withLock { $0 = false }
+        let many = (0..<200).flatMap { _ in marked(call(procedure: 1, words(1))) }
+        try sendAll(marked(call(procedure: 6)) + many, on: busy.raw)
+        _ = server.program.calls.wait(until: .after(seconds: 20)) { $0 == 2 ? true : nil }
+        try sendAll(marked(call(procedure: 4)), on: other.raw)
+        server.program.gate.withLock(wake: true) { $0 = true }
+        #expect(try receiveMessage(on: other.raw) == accepted(5))
+        for _ in 0..<201 { _ = try receiveMessage(on: busy.raw) }
+        let order = server.program.order.withLock { $0 }
+        let place = try #require(order.firstIndex(of: 4))
+        #expect(order.count == 203 && place < 150, "answered as number \(place) of \(order.count)")
+    }
+
+    /// Also where some program is answered in cleartext, a connection may not stay there for ever.
+    @Test func cleartextForTooLong() throws {
+        let server = try TestServer(cleartext: true) { $0.secondsUntilSecured = 0.01 }
+        let idle = try server.connect()
+        #expect(eventually { server.server.connectionCount == 1 })
+        // The limit is looked at with each new connection, at the latest.
+        #expect(
+            eventually {
+                _ = try? server.connect()
+                var byte: UInt8 = 0
+                return recv(idle.raw, &byte, 1, 0) == 0
+            })
+    }
+
     @Test func aFailedHandshakeEndsTheConnection() throws {
         let server = try TestServer(cleartext: false, securer: TestSecurer(failure: "not today"))
         let socket = try server.connect()

@@ -62,6 +62,8 @@ final class TestProgram: Program {
     let source: TestFile
     let gate = Condition(true)
     let calls = Condition(0)
+    /// The procedures in the order they were called.
+    let order = Condition<[UInt32]>([])
 
     init(_ source: [UInt8] = pattern(100_000)) { self.source = TestFile(source) }
 
@@ -83,6 +85,7 @@ final class TestProgram: Program {
     }
 
     func call(_ call: Call, arguments: UnsafeRawBufferPointer) -> Answer {
+        order.withLock { $0.append(call.procedure) }
         calls.withLock(wake: true) { $0 += 1 }
         switch call.procedure {
         case 0: return .results([])
