@@ -167,6 +167,8 @@ package final class Client: Sendable {
     }
 
     private func waitForBytes() throws(RPCError) {
+        // Bytes came until now, however long ago the last wait was: a slow disk keeps this thread with those it has.
+        state.withLock { $0.heard = Deadline.clock }
         while true {
             let deadline = Deadline.after(seconds: min(patience, 1))
             do throws(SystemError) {
