@@ -34,10 +34,20 @@ package struct CallerPolicy: Sendable {
 
     /// The groups of a user in the system's data base; SO_PEERCRED tells the primary one alone.
     private static func groups(of user: uid_t) -> [gid_t] {
-        guard let entry = getpwuid(user) else { return [] }
+        // Many handshakes ask at once, and getpwuid(3) has one answer for all of them: another user's, then.
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var space = [CChar](repeating: 0, count: 65536)
         var list = [gid_t](repeating: 0, count: 256)
         var count = Int32(list.count)
-        guard getgrouplist(entry.pointee.pw_name, entry.pointee.pw_gid, &list, &count) >= 0 else { return [] }
+        let isKnown = space.withUnsafeMutableBufferPointer { space in
+            guard let start = space.baseAddress,
+                getpwuid_r(user, &entry, start, space.count, &found) == 0, found != nil,
+                let name = entry.pw_name
+            else { return false }
+            return getgrouplist(name, entry.pw_gid, &list, &count) >= 0
+        }
+        guard isKnown else { return [] }
         return Array(list.prefix(Int(count)))
     }
 }
