@@ -85,8 +85,9 @@ package final class HandshakeServer: Sendable {
         do throws(SystemError) {
             let caller = try PeerCredentials(of: socket.raw)
             try socket.setNonblocking(false)
-            // A caller that stops in the middle of a call must not hold its thread for ever.
-            try setReceiveTimeout(socket.raw, seconds: 5)
+            // A caller that stops in the middle of a call, or does not read its answer, must not hold its thread for ever.
+            try setTimeout(socket.raw, SO_RCVTIMEO, seconds: 5)
+            try setTimeout(socket.raw, SO_SNDTIMEO, seconds: 5)
             let token = sessions.withLock { table -> UInt64 in
                 defer { table.next += 1 }
                 return table.next
@@ -95,16 +96,21 @@ package final class HandshakeServer: Sendable {
                 return log.error("no memory for an upcall")
             }
             sessions.withLock { $0.open[token] = session }
-            try waiting.add(session.descriptor, token: token, events: Epoll.readable | Epoll.peerClosed | Epoll.oneShot)
+            do throws(SystemError) {
+                try waiting.add(
+                    session.descriptor, token: token, events: Epoll.readable | Epoll.peerClosed | Epoll.oneShot)
+            } catch {
+                end(session, "\(error)")
+            }
         } catch {
             log.error("an upcall cannot be served", metadata: ["reason": "\(error)"])
         }
     }
 
-    private func setReceiveTimeout(_ socket: Int32, seconds: Int) throws(SystemError) {
+    private func setTimeout(_ socket: Int32, _ option: Int32, seconds: Int) throws(SystemError) {
         var time = timeval(tv_sec: seconds, tv_usec: 0)
         try systemCall("setsockopt") {
-            setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+            setsockopt(socket, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
         }
     }
 
