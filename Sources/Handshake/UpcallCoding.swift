@@ -8,7 +8,10 @@ import SecureChannel
 enum UpcallCoding {
     /// A string cut to what its declaration in the .x file allows; a zero byte would end it early, so it becomes a question mark.
     static func string(_ text: String, limit: Int32) -> UnsafeMutablePointer<CChar>? {
-        strdup(String(decoding: text.utf8.prefix(Int(limit)).map { $0 == 0 ? UInt8(ascii: "?") : $0 }, as: UTF8.self))
+        var kept = text.utf8.prefix(Int(limit))
+        // A character cut in two would be replaced by one of three bytes, and a string that is too long is not sent at all.
+        while String(kept) == nil { kept = kept.dropLast() }
+        return strdup(String(decoding: kept.map { $0 == 0 ? UInt8(ascii: "?") : $0 }, as: UTF8.self))
     }
 
     static func text(_ string: UnsafeMutablePointer<CChar>?) -> String { string.map { String(cString: $0) } ?? "" }
