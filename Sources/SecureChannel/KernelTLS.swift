@@ -8,32 +8,36 @@ import SystemPackage
 package enum KernelTLS {
     /// Why this kernel cannot do a suite in both directions; nil where it can.
     ///
-    /// Asked of the kernel once for each suite, with two sockets on loopback: keys of a real connection cannot be taken back
+    /// Asked of the kernel once for each suite (again where something else was in the way), with two sockets on loopback: keys of a real connection cannot be taken back
     /// when the second direction turns out to be missing.
     package static func obstacle(to suite: CipherSuite) -> String? {
         answers.withLock { answers in
             if let known = answers[suite] { return known }
-            let answer = probe(suite)
-            answers[suite] = .some(answer)
+            let (answer, isFinal) = probe(suite)
+            if isFinal { answers[suite] = .some(answer) }
             return answer
         }
     }
 
     private static let answers = Mutex<[CipherSuite: String?]>([:])
 
-    private static func probe(_ suite: CipherSuite) -> String? {
+    /// - Returns: the obstacle, and whether it is the kernel's own: one such as too many open files passes.
+    private static func probe(_ suite: CipherSuite) -> (obstacle: String?, isFinal: Bool) {
         let secret = Secret([UInt8](repeating: 0, count: suite.secretLength))
         do {
-            guard let loopback = try SocketAddress.resolve("127.0.0.1", port: 0).first else { return "no loopback" }
+            guard let loopback = try SocketAddress.resolve("127.0.0.1", port: 0).first else {
+                return ("no loopback", false)
+            }
             let listener = try Socket.listen(on: loopback, backlog: 1)
             let end = try Socket.connect(to: Socket.local(listener.raw), until: .after(seconds: 5))
             try install(
                 SessionSecrets(suite: suite, client: secret, server: secret), on: end.raw, role: .client)
-            return nil
+            return (nil, true)
         } catch let error as SystemError {
-            return words(for: error, suite: suite)
+            let isMissing = error.errno == .noSuchFileOrDirectory || error.errno == .invalidArgument
+            return (words(for: error, suite: suite), isMissing || error.errno == Errno(rawValue: ENOPROTOOPT))
         } catch {
-            return "\(error)"
+            return ("\(error)", false)
         }
     }
 
