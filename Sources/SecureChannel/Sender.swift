@@ -61,6 +61,7 @@ package final class Sender: @unchecked Sendable {
             if alert != .closeNotify {
                 queue.messages.removeAll()
                 queue.next = 0
+                queue.bytes = 0
             }
             queue.controls.append(.alert(alert))
         }
@@ -151,6 +152,7 @@ package final class Sender: @unchecked Sendable {
             queue.failed = true
             queue.messages.removeAll()
             queue.next = 0
+            queue.bytes = 0
             queue.controls.removeAll()
         }
     }
