@@ -75,6 +75,8 @@ struct Command: ParsableCommand {
     func run() throws {
         let logger = log.logger("xferd")
         ProcessSetup.raiseDescriptorLimit()
+        // In the user record layer it has the traffic secrets of its connections.
+        ProcessSetup.hideMemory()
         let events = try StopSignals(parent: exitWithStandardInput ? STDIN_FILENO : nil)
         let files = try FileServer(
             exports: try export.map { try Export(parsing: $0) }, stateDirectory: state, log: logger)

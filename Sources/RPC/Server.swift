@@ -42,7 +42,7 @@ package final class Server: Sendable {
     let log: Logger
     let input: Epoll
     let output: Epoll
-    private let handshakes = ThreadPool("handshake", maximum: 256, backlog: 1024)
+    private let handshakes = ThreadPool("handshake", maximum: 1024, backlog: 4096)
     private let listeners: [SharedDescriptor]
     private let stopping: EventDescriptor
     private let connections = Mutex<Table>(Table())
