@@ -36,7 +36,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Layer.available, ["rsize=4096,wsize=4096", "rsize=1048576,wsize=65536,nconnect=4", "nconnect=16"])
+    static let sizes =
+        ["rsize=4096,wsize=4096", "rsize=1048576,wsize=65536,nconnect=4"] + (Layer.isLab ? [] : ["nconnect=16"])
+
+    @Test(arguments: Layer.available, sizes)
     func sizesAndConnections(layer: Layer, options: String) throws {
         try withSite(layer) { site in
             let sent = pattern((2 << 20) + 4321)
