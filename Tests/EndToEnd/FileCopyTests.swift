@@ -195,6 +195,23 @@ import Testing
         }
     }
 
+    /// A link that is named is what it leads to; what is no file is neither read nor replaced.
+    @Test(arguments: Layer.available) func linksAndWhatIsNoFile(layer: Layer) throws {
+        try withSite(layer) { site in
+            try write("text", to: site.local + "/f")
+            symlink("f", site.local + "/link")
+            mkfifo(site.local + "/pipe", 0o600)
+            expectDone(try site.xfer("put", "link", "localhost:/data"))
+            #expect(contents(of: site.data + "/link") == "text")
+            #expect(try status(of: site.data + "/link").st_mode & S_IFMT == S_IFREG)
+            expectFailure(try site.xfer("put", "pipe", "localhost:/data"), "pipe: neither a file nor a directory")
+            // A rename would put a file in the place of root's /dev/null as well.
+            expectFailure(try site.xfer("get", "localhost:/data/link", "pipe"), "pipe: is there, and neither a file")
+            #expect(try status(of: site.local + "/pipe").st_mode & S_IFMT == S_IFIFO)
+            #expect(names(in: site.local) == ["f", "link", "pipe"])
+        }
+    }
+
     @Test(arguments: Layer.available) func lists(layer: Layer) throws {
         try withSite(layer) { site in
             try write(pattern(12345), to: site.data + "/file")
