@@ -171,7 +171,7 @@ import Testing
         try withSite(layer) { site in
             try withDaemon(site) { tlscd in
                 var reached = 0
-                for limit in stride(from: 1, through: 3200, by: Layer.isLab ? 149 : 64) {
+                for limit in stride(from: 1, through: 3200, by: Layer.isLab ? 149 : 16) {
                     let port = site.port
                     let proxy = try FakeServer { client in
                         guard let server = try? RawClient(port: port) else { return }
