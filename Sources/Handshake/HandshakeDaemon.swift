@@ -24,7 +24,7 @@ package struct HandshakeDaemon: Sendable {
 
     /// Has the daemon secure a connection: the upcall CONNECT of Protocol/tlscd.x or tlssd.x.
     ///
-    /// Blocks until the handshake is over, the request's deadline at the latest and two seconds more.
+    /// Blocks until the handshake is over, the request's deadline at the latest and ten seconds more where the daemon hangs.
     ///
     /// - Parameter socket: connected TCP at the first byte of the handshake. It is of no use after a failure.
     package func secure(
@@ -51,7 +51,10 @@ package struct HandshakeDaemon: Sendable {
             free(arguments.certificate_name)
         }
         var result = tls_connect_res()
-        try upcall.connect(socket, arguments, &result, milliseconds: milliseconds &+ 2000, daemon: name)
+        // The daemon keeps the deadline, and counts from when it takes the call: on a machine with much to do that is later.
+        let patience = milliseconds.addingReportingOverflow(10_000)
+        try upcall.connect(
+            socket, arguments, &result, milliseconds: patience.overflow ? .max : patience.partialValue, daemon: name)
         defer { upcall_free_connect(&result) }
         secured = try UpcallCoding.decode(result)
         let channel =

