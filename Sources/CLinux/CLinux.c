@@ -59,10 +59,6 @@ ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset
     return splice(from, from_offset, to, to_offset, count, flags);
 }
 
-int clinux_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
-    return renameat2(from_directory, from, to_directory, to, flags);
-}
-
 ssize_t clinux_getdents64(int directory, void *buffer, size_t count) { return getdents64(directory, buffer, count); }
 
 int clinux_name_to_handle(int directory, const char *path, int flags, int32_t *type, uint8_t *bytes, uint32_t *length,
@@ -200,17 +196,6 @@ int clinux_tls_install(int socket, enum clinux_tls_direction direction, enum cli
     return result;
 }
 
-int clinux_tls_expect_no_padding(int socket) {
-#ifdef TLS_RX_EXPECT_NO_PAD
-    int on = 1;
-    return setsockopt(socket, SOL_TLS, TLS_RX_EXPECT_NO_PAD, &on, sizeof on);
-#else
-    (void)socket;
-    errno = ENOPROTOOPT;
-    return -1;
-#endif
-}
-
 ssize_t clinux_tls_send_record(int socket, uint8_t type, const void *bytes, size_t length, int flags) {
     union {
         struct cmsghdr header;
@@ -244,6 +229,5 @@ ssize_t clinux_tls_receive(int socket, void *bytes, size_t length, int flags, ui
     return received;
 }
 
-uint64_t clinux_makedev(uint32_t major, uint32_t minor) { return makedev(major, minor); }
 uint32_t clinux_major(uint64_t device) { return major(device); }
 uint32_t clinux_minor(uint64_t device) { return minor(device); }

@@ -19,7 +19,7 @@ extension [UInt8] {
 
 extension UnsafeRawBufferPointer {
     /// The big-endian word at `index`; nil where the bytes end before it does.
-    func word(at index: Int) -> UInt32? {
+    package func word(at index: Int) -> UInt32? {
         guard index >= 0, count >= 4, index <= count - 4 else { return nil }
         return UInt32(bigEndian: loadUnaligned(fromByteOffset: index, as: UInt32.self))
     }

@@ -40,9 +40,8 @@ void clinux_name_thread(const char *name);
 // prctl(2): PR_SET_DUMPABLE off
 int clinux_hide_memory(void);
 
-// splice(2), with offsets by pointer or null; renameat2(2); getdents64(2)
+// splice(2), with offsets by pointer or null; getdents64(2)
 ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t count, unsigned flags);
-int clinux_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags);
 ssize_t clinux_getdents64(int directory, void *buffer, size_t count);
 
 // name_to_handle_at(2), open_by_handle_at(2). `bytes` holds at least 128. Returns 0 or -1.
@@ -66,15 +65,12 @@ int clinux_tls_attach(int socket);
 // TLS_TX or TLS_RX, version TLS 1.3: `key` has the cipher's length, `iv` the 12 bytes of RFC 8446 section 7.3
 int clinux_tls_install(int socket, enum clinux_tls_direction direction, enum clinux_tls_cipher cipher, const uint8_t *key,
                        const uint8_t iv[12], uint64_t sequence);
-// TLS_RX_EXPECT_NO_PAD, Linux 6.0
-int clinux_tls_expect_no_padding(int socket);
 // send(2) of one record of another content type than application data: TLS_SET_RECORD_TYPE
 ssize_t clinux_tls_send_record(int socket, uint8_t type, const void *bytes, size_t length, int flags);
 // recv(2) with the content type of the record the bytes came from: TLS_GET_RECORD_TYPE. `type` is 23 where the kernel named none.
 ssize_t clinux_tls_receive(int socket, void *bytes, size_t length, int flags, uint8_t *type);
 
-// Device numbers: makedev(3), major(3), minor(3)
-uint64_t clinux_makedev(uint32_t major, uint32_t minor);
+// Device numbers: major(3), minor(3)
 uint32_t clinux_major(uint64_t device);
 uint32_t clinux_minor(uint64_t device);
 

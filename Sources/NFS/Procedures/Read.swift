@@ -114,14 +114,6 @@ extension NFS.Read.Arguments: XDRValue {
     }
 }
 
-extension UnsafeRawBufferPointer {
-    /// The big-endian word at `offset`; nil where the bytes end before it does.
-    func word(at offset: Int) -> UInt32? {
-        guard offset >= 0, count >= 4, offset <= count - 4 else { return nil }
-        return UInt32(bigEndian: loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-    }
-}
-
 extension [UInt8] {
     /// Overwrites the last 4 bytes.
     mutating func setLastWord(_ word: UInt32) {
