@@ -20,7 +20,17 @@ package struct ServerSecurer: ConnectionSecurer {
     package func secure(_ socket: SharedDescriptor, peerAddress: String) throws -> (Channel, Peer.Protection) {
         let secured = try daemon.secure(
             socket, HandshakeRequest(peerName: peerAddress, mutual: mutual, deadline: .after(seconds: patience)))
-        let protection = secured.peer.map { Peer.Protection.mutual(fingerprint: $0.fingerprint, subject: $0.subject) }
+        let protection = secured.peer.map { Peer.Protection.mutual($0.certificate) }
         return (secured.channel, protection ?? .tls)
+    }
+}
+
+extension PeerIdentity {
+    /// What of it an RPC program looks at.
+    fileprivate var certificate: PeerCertificate {
+        let marker = "DNS:"
+        return PeerCertificate(
+            fingerprint: fingerprint, subject: subject,
+            hosts: alternativeNames.filter { $0.hasPrefix(marker) }.map { $0.dropFirst(marker.count).lowercased() })
     }
 }

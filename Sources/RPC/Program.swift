@@ -125,25 +125,3 @@ package enum Credential: Sendable, Equatable {
     /// Another flavor.
     case unsupported(flavor: UInt32)
 }
-
-/// Who a connection's calls come from.
-package struct Peer: Sendable {
-    /// The address and port, in digits.
-    package let address: String
-    /// How the connection is protected.
-    package let protection: Protection
-
-    package init(address: String, protection: Protection) {
-        self.address = address
-        self.protection = protection
-    }
-
-    package enum Protection: Sendable, Equatable {
-        /// Cleartext.
-        case none
-        /// TLS, and the client showed no certificate.
-        case tls
-        /// Mutual TLS: the SHA-256 fingerprint of the client's certificate in hexadecimal, and its subject.
-        case mutual(fingerprint: String, subject: String)
-    }
-}

@@ -84,7 +84,8 @@ struct Fixture {
         let directory = try directory ?? Directory()
         self.directory = directory
         server = try FileServer(
-            exports: [try Export(name: "/e", directory: directory.path, readOnly: readOnly)], stateDirectory: state,
+            exports: [try Export(name: "/e", directory: directory.path, options: readOnly ? .readOnly : .readWrite)],
+            stateDirectory: state,
             handles: kind, openFiles: openFiles, log: quiet)
         nfs = NFSProgram(server)
         mount = MountProgram(server)
@@ -178,6 +179,23 @@ struct Fixture {
             handle ?? root, cookie: cookie, verifier: verifier, directoryCount: names, maximumCount: count)
         let bytes = try nfs.results(.readDirPlus, XDRCoder.encode(arguments))
         return (try bytes.withUnsafeBytes { try NFS.ReadDirPlus.decode($0, subject: "test") }, bytes.count)
+    }
+}
+
+extension ExportOptions {
+    /// As whoever runs the tests, who may be root.
+    static var readWrite: ExportOptions {
+        var options = ExportOptions()
+        options.readOnly = false
+        options.squash = .none
+        options.protection = .tls
+        return options
+    }
+
+    static var readOnly: ExportOptions {
+        var options = readWrite
+        options.readOnly = true
+        return options
     }
 }
 

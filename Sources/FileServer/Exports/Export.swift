@@ -4,9 +4,10 @@ package struct Export: Hashable, Sendable {
     package let name: String
     /// The directory.
     package let directory: String
-    package let readOnly: Bool
+    /// Who may use it and how.
+    package let rules: [ExportRule]
 
-    package init(name: String, directory: String, readOnly: Bool) throws(ExportError) {
+    package init(name: String, directory: String, rules: [ExportRule]) throws(ExportError) {
         guard name.hasPrefix("/"), name.count > 1 else {
             throw ExportError("export \(name): a name begins with / and has something after it")
         }
@@ -18,8 +19,15 @@ package struct Export: Hashable, Sendable {
         guard !directory.isEmpty else { throw ExportError("export \(name): no directory is given") }
         self.name = name
         self.directory = directory
-        self.readOnly = readOnly
+        self.rules = rules
     }
+
+    /// For everybody.
+    package init(name: String, directory: String, options: ExportOptions) throws(ExportError) {
+        try self.init(name: name, directory: directory, rules: [ExportRule(client: .everybody, options: options)])
+    }
+
+    var readOnly: Bool { rules.allSatisfy(\.options.readOnly) }
 
     /// Of `/name=DIR` or `/name=DIR,ro` or `/name=DIR,rw`; read-only unless it says `rw`.
     ///
@@ -39,7 +47,9 @@ package struct Export: Hashable, Sendable {
             default: throw ExportError("export \(name): unknown option \"\(word)\": there are ro and rw")
             }
         }
-        try self.init(name: name, directory: words.first.map(String.init) ?? "", readOnly: access != true)
+        var options = ExportOptions()
+        options.readOnly = access != true
+        try self.init(name: name, directory: words.first.map(String.init) ?? "", options: options)
     }
 }
 
