@@ -24,7 +24,7 @@ import Testing
         let directory = try Directory()
         try directory.write("file", "x")
         func reason(_ path: String) throws -> String? {
-            let export = try Export(name: "/e", directory: path, options: .readOnly)
+            let export = try Export(name: "/e", directory: path, options: .forReading)
             return #expect(throws: ExportError.self) { try FileServer(exports: [export], stateDirectory: nil) }?
                 .description
         }
@@ -32,7 +32,7 @@ import Testing
         #expect(try reason(missing) == "export /e: \(missing): no such directory")
         let file = "\(directory.path)/file"
         #expect(try reason(file) == "export /e: \(file): not a directory")
-        let export = try Export(name: "/e", directory: directory.path, options: .readOnly)
+        let export = try Export(name: "/e", directory: directory.path, options: .forReading)
         #expect(throws: ExportError.self) { try FileServer(exports: [export, export], stateDirectory: nil) }
     }
 }

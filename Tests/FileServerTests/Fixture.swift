@@ -84,7 +84,7 @@ struct Fixture {
         let directory = try directory ?? Directory()
         self.directory = directory
         server = try FileServer(
-            exports: [try Export(name: "/e", directory: directory.path, options: readOnly ? .readOnly : .readWrite)],
+            exports: [try Export(name: "/e", directory: directory.path, options: readOnly ? .forReading : .forWriting)],
             stateDirectory: state,
             handles: kind, openFiles: openFiles, log: quiet)
         nfs = NFSProgram(server)
@@ -184,7 +184,7 @@ struct Fixture {
 
 extension ExportOptions {
     /// As whoever runs the tests, who may be root.
-    static var readWrite: ExportOptions {
+    static var forWriting: ExportOptions {
         var options = ExportOptions()
         options.readOnly = false
         options.squash = .none
@@ -192,8 +192,8 @@ extension ExportOptions {
         return options
     }
 
-    static var readOnly: ExportOptions {
-        var options = readWrite
+    static var forReading: ExportOptions {
+        var options = forWriting
         options.readOnly = true
         return options
     }

@@ -77,8 +77,8 @@ import Testing
         try two.write("file", "two")
         let server = try FileServer(
             exports: [
-                try Export(name: "/one", directory: one.path, options: .readWrite),
-                try Export(name: "/one/two", directory: two.path, options: .readOnly),
+                try Export(name: "/one", directory: one.path, options: .forWriting),
+                try Export(name: "/one/two", directory: two.path, options: .forReading),
             ], stateDirectory: nil, log: quiet)
         let mount = MountProgram(server)
         let roots = try [#require(try mount.mnt("/one")).root, #require(try mount.mnt("/one/two")).root]

@@ -27,7 +27,7 @@ import Testing
         directory.make(directory: "small")
         let small = try Mounted("\(directory.path)/small")
         let server = try FileServer(
-            exports: [Export(name: "/e", directory: small.path, options: .readWrite)], stateDirectory: nil, log: quiet)
+            exports: [Export(name: "/e", directory: small.path, options: .forWriting)], stateDirectory: nil, log: quiet)
         let nfs = NFSProgram(server)
         let root = try #require(try MountProgram(server).mnt("/e")).root
         let create = try XDRCoder.encode(NFS.Create.Arguments(DirectoryOperation(root, "big"), .guarded(.init())))
