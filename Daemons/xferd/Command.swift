@@ -14,7 +14,8 @@ struct Command: ParsableCommand {
         commandName: "xferd",
         abstract: "Serves directories over NFS version 3 in TLS 1.3 (RFC 1813, RFC 9289).",
         discussion: """
-            Handshakes are done by tlssd; this process never sees a private key. It acts with the rights of the user it runs as.
+            Handshakes are done by tlssd; this process never sees a private key. As root it acts
+            for each client as the user that exports(5) makes of it; otherwise as the user it runs as.
 
               xferd --export /data=/srv/data,ro --tlssd /run/tlsd/tlssd.sock
             """)
@@ -77,17 +78,27 @@ struct Command: ParsableCommand {
         ProcessSetup.raiseDescriptorLimit()
         // In the user record layer it has the traffic secrets of its connections.
         ProcessSetup.hideMemory()
+        ProcessSetup.actForOthers()
         let events = try StopSignals(parent: exitWithStandardInput ? STDIN_FILENO : nil)
+        var defaults = ExportOptions()
+        defaults.squash = .none
+        defaults.protection = xprtsec == "mtls" ? .mtls : .tls
+        defaults.cleartextMount = cleartextMount
         let files = try FileServer(
-            exports: try export.map { try Export(parsing: $0) }, stateDirectory: state, log: logger)
+            exports: try export.map { try Export(parsing: $0, defaults: defaults) }, stateDirectory: state,
+            log: logger)
         var settings = FileService.Settings()
         settings.listen = listen
         settings.mutual = xprtsec == "mtls"
-        settings.cleartextMount = cleartextMount
         settings.policy.maximumConnections = maximumConnections
         let daemon = HandshakeDaemon(
             path: tlssd, role: .server, recordLayer: RecordLayerChoice(rawValue: recordLayer) ?? .auto)
         let service = try FileService(files, daemon: daemon, settings: settings, log: logger)
+        if !ThreadCredentials.canChange {
+            logger.notice(
+                "not root: every client's calls act as this process's own user",
+                metadata: ["uid": "\(ThreadCredentials.process.uid)"])
+        }
         if announce {
             // For who started it: the port, where 0 was asked for.
             print(service.ports.first ?? 0)

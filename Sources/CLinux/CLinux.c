@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
@@ -231,3 +232,34 @@ ssize_t clinux_tls_receive(int socket, void *bytes, size_t length, int flags, ui
 
 uint32_t clinux_major(uint64_t device) { return major(device); }
 uint32_t clinux_minor(uint64_t device) { return minor(device); }
+uint64_t clinux_makedev(uint32_t major, uint32_t minor) { return makedev(major, minor); }
+
+int clinux_set_groups(const uint32_t *groups, size_t count) { return (int)syscall(SYS_setgroups, count, groups); }
+
+int clinux_set_file_ids(uint32_t uid, uint32_t gid) {
+    // They return what was before and never an error: -1, which is nobody, asks what is now.
+    syscall(SYS_setfsgid, gid);
+    syscall(SYS_setfsuid, uid);
+    if ((uint32_t)syscall(SYS_setfsgid, -1) == gid && (uint32_t)syscall(SYS_setfsuid, -1) == uid) return 0;
+    errno = EPERM;
+    return -1;
+}
+
+static int capabilities(struct __user_cap_data_struct data[2]) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    return (int)syscall(SYS_capget, &header, data);
+}
+
+bool clinux_has_capability(unsigned capability) {
+    struct __user_cap_data_struct data[2];
+    return capability < 64 && capabilities(data) == 0 && (data[capability / 32].effective >> capability % 32 & 1) != 0;
+}
+
+int clinux_drop_capability(unsigned capability) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (capability >= 64 || capabilities(data) != 0) return -1;
+    data[capability / 32].effective &= ~(1U << capability % 32);
+    data[capability / 32].permitted &= ~(1U << capability % 32);
+    return (int)syscall(SYS_capset, &header, data);
+}

@@ -8,9 +8,10 @@ import SystemPackage
 
 /// Directories served over NFS version 3: the exports, their file handles, and the files that are open.
 ///
-/// It acts with the rights of the process's own user, whoever calls.
+/// Where the process may, each call acts with the rights of who makes it, see ``Caller``; elsewhere with those of the
+/// process's own user.
 package final class FileServer: Sendable {
-    let exports: [ServedExport]
+    private let served = Mutex<[ServedExport]>([])
     let cache: OpenFileCache
     let synchronizes: Bool
     /// The write verifier, RFC 1813 section 3.3.7: another one with each start, and after data was lost.
@@ -18,6 +19,7 @@ package final class FileServer: Sendable {
     let mounts = Mutex<[MountRecord]>([])
     let log: Logger
     private let seal: HandleSeal
+    private let handles: HandleKind
 
     /// - Parameters:
     ///   - exports: what to serve.
@@ -35,28 +37,73 @@ package final class FileServer: Sendable {
     ) throws {
         _ = try Files.open("/proc/self/fd", O_RDONLY | O_DIRECTORY)
         seal = try HandleSeal(stateFile: stateDirectory.map { "\($0)/handle.key" })
-        var served: [ServedExport] = []
+        self.handles = handles
+        self.synchronizes = synchronizes
+        self.log = log
+        cache = OpenFileCache(limit: openFiles)
+        try reload(exports)
+    }
+
+    /// The exports as they are now.
+    var exports: [ServedExport] { served.withLock { $0 } }
+
+    /// Serves these exports from the next call on. What was served before and still is keeps its handles; the handles of
+    /// what is not are stale.
+    ///
+    /// - Throws: ``ExportError`` or ``SystemError``, which say what cannot be served and why: then nothing has changed.
+    package func reload(_ exports: [Export]) throws {
+        let before = self.exports
+        var after: [ServedExport] = []
+        var updates: [(ServedExport, Export)] = []
         for export in exports {
-            guard !served.contains(where: { $0.export.name == export.name }) else {
+            guard !updates.contains(where: { $1.name == export.name }) else {
                 throw ExportError("export \(export.name): the name is given twice")
             }
-            let one = try ServedExport(export, seal, handles)
-            guard !served.contains(where: { $0.number == one.number }) else {
+            let opened = try ServedExport(export, seal, handles)
+            let one = before.first { $0.number == opened.number && $0.rootIdentity == opened.rootIdentity } ?? opened
+            guard !after.contains(where: { $0.number == one.number }) else {
                 throw ExportError("export \(export.name): it cannot be told from another one; give it another name")
             }
+            after.append(one)
+            updates.append((one, export))
+        }
+        for (one, export) in updates {
+            one.serve(export)
             log.info(
                 "serving",
                 metadata: [
                     "export": "\(export.name)", "directory": "\(export.directory)",
-                    "access": "\(export.readOnly ? "ro" : "rw")",
                     "handles": "\(one.tag == KernelHandles.tag ? "kernel" : "table")",
                 ])
-            served.append(one)
         }
-        self.exports = served
-        self.synchronizes = synchronizes
-        self.log = log
-        cache = OpenFileCache(limit: openFiles)
+        served.withLock { $0 = after }
+        for gone in before where !after.contains(where: { $0 === gone }) {
+            gone.withdraw()
+            cache.drop(of: gone)
+            log.info("no longer served", metadata: ["export": "\(gone.name)"])
+        }
+    }
+
+    /// Whether some export is there for clients with no more protection than this.
+    package func isProtectionAsked(atMost level: TransportProtection) -> Bool {
+        exports.contains { export in export.current?.rules.contains { $0.options.protection <= level } ?? false }
+    }
+
+    /// The export that a handle is of.
+    ///
+    /// - Throws: NFS3ERR_BADHANDLE where it was not made here; NFS3ERR_STALE where the export is gone.
+    func export(of handle: FileHandle) throws(NFSStatus) -> ServedExport {
+        if let file = cache[handle] { return file.export }
+        guard let contents = seal.open(handle) else { throw .badHandle }
+        return try export(contents)
+    }
+
+    private func export(_ contents: HandleSeal.Contents) throws(NFSStatus) -> ServedExport {
+        guard let export = exports.first(where: { $0.number == contents.export }), export.tag == contents.strategy
+        else {
+            throw .stale
+        }
+        return export
     }
 
     /// What the RPC server is to answer: NFS and MOUNT.
@@ -84,13 +131,13 @@ package final class FileServer: Sendable {
             }
         }
         guard let contents = seal.open(handle) else { throw .badHandle }
-        guard let export = exports.first(where: { $0.number == contents.export }), export.tag == contents.strategy
-        else {
-            throw .stale
-        }
+        let export = try export(contents)
         let opened: Descriptor
         do throws(SystemError) {
-            opened = try export.strategy.open(contents.object)
+            // open_by_handle_at(2) takes a capability, and a search of the export all of root's rights.
+            opened = try ThreadCredentials.asProcess { () throws(SystemError) in
+                try export.strategy.open(contents.object)
+            }
         } catch {
             // ENOENT: some file systems say so where others say ESTALE.
             throw error.errno == .noSuchFileOrDirectory ? .stale : NFSStatus(error.errno)
@@ -105,13 +152,6 @@ package final class FileServer: Sendable {
     func directory(_ handle: FileHandle) throws(NFSStatus) -> OpenFile {
         let file = try file(handle)
         guard file.isDirectory else { throw .notDirectory }
-        return file
-    }
-
-    /// ``directory(_:)`` where something is to be changed.
-    func writableDirectory(_ handle: FileHandle) throws(NFSStatus) -> OpenFile {
-        let file = try directory(handle)
-        guard !file.export.export.readOnly else { throw .readOnly }
         return file
     }
 
@@ -143,12 +183,6 @@ package final class FileServer: Sendable {
             try FileCalls.open(beneath: export.root.raw, ".", FileCalls.path)
         }
         return try keep(opened, export, at: nil)
-    }
-
-    /// Puts a directory's change on disk, where that was asked for.
-    func synchronize(_ directory: OpenFile) throws(NFSStatus) {
-        guard synchronizes else { return }
-        try nfs { () throws(SystemError) in try FileCalls.synchronize(directory: directory.path.raw) }
     }
 }
 

@@ -1,7 +1,6 @@
 package import Handshake
 import Kernel
 package import Logging
-import NFS
 package import RPC
 import SecureChannel
 import SystemPackage
@@ -21,8 +20,6 @@ package final class FileService: Sendable {
         package var listen: [String] = [":2049"]
         /// Whether every client must show a certificate: `xprtsec=mtls`.
         package var mutual = true
-        /// Whether MOUNT is answered in cleartext too, for Linux's mount(8).
-        package var cleartextMount = false
         /// Seconds a handshake may take.
         package var handshakePatience = 15.0
         /// Threads for each direction.
@@ -52,10 +49,9 @@ package final class FileService: Sendable {
                 }
             }
         }
-        var policy = settings.policy
-        if settings.cleartextMount { policy.cleartextPrograms.insert(Mount.program) }
         let securer = ServerSecurer(daemon: daemon, mutual: settings.mutual, patience: settings.handshakePatience)
-        server = try Server(listeners: listeners, programs: files.programs, policy: policy, securer: securer, log: log)
+        server = try Server(
+            listeners: listeners, programs: files.programs, policy: settings.policy, securer: securer, log: log)
         self.addresses = addresses
         self.ports = ports
         let stopping = stopping
@@ -70,7 +66,7 @@ package final class FileService: Sendable {
             "serving",
             metadata: [
                 "addresses": "\(addresses.joined(separator: " "))", "xprtsec": "\(settings.mutual ? "mtls" : "tls")",
-                "exports": "\(files.exports.map(\.export.name).joined(separator: " "))",
+                "exports": "\(files.exports.map(\.name).joined(separator: " "))",
             ])
     }
 

@@ -1,4 +1,5 @@
 import Kernel
+import Logging
 import NFS
 package import RPC
 
@@ -19,9 +20,65 @@ package struct NFSProgram: Program {
         procedure == NFS.ProcedureNumber.write.rawValue ? NFS.writeCallPayload(arguments: arguments) : .none
     }
 
+    package func cleartextAccess(procedure: UInt32) -> CleartextAccess {
+        server.isProtectionAsked(atMost: .none) ? .lasting : .none
+    }
+
     package func call(_ call: Call, arguments: UnsafeRawBufferPointer) -> Answer {
         guard let procedure = NFS.ProcedureNumber(rawValue: call.procedure) else { return .procedureUnavailable }
-        return switch procedure {
+        if procedure == .null { return .results([]) }
+        let request: Request
+        switch admit(call, procedure, arguments) {
+        case .success(let admitted): request = admitted
+        case .failure(let refusal): return refusal.answer
+        }
+        let identity = procedure.goesByDescriptor ? nil : request.identity
+        do throws(NFSStatus) {
+            return try ThreadCredentials.perform(as: identity, orThrow: { _ in NFSStatus.serverFault }) {
+                () throws(NFSStatus) in request.perform(procedure, arguments)
+            }
+        } catch {
+            server.log.error("cannot act as the caller", metadata: ["uid": "\(request.identity?.uid ?? 0)"])
+            return .systemError
+        }
+    }
+
+    package func begin(_ call: Call, arguments: UnsafeRawBufferPointer, payload count: Int) -> PayloadStart {
+        guard call.procedure == NFS.ProcedureNumber.write.rawValue else { return .answered(.garbageArguments) }
+        switch admit(call, .write, arguments) {
+        case .success(let request): return request.beginWrite(arguments, payload: count)
+        case .failure(let refusal): return .answered(refusal.answer)
+        }
+    }
+
+    /// A call that gets no further.
+    private struct Refusal: Error {
+        let answer: Answer
+    }
+
+    /// Whether the call may come to the export of the handle that its arguments begin with: all procedures' but NULL's do.
+    private func admit(
+        _ call: Call, _ procedure: NFS.ProcedureNumber, _ arguments: UnsafeRawBufferPointer
+    ) -> Result<Request, Refusal> {
+        guard let handle = FileHandle(firstOf: arguments) else { return .failure(Refusal(answer: .garbageArguments)) }
+        do throws(NFSStatus) {
+            switch try server.export(of: handle).admit(call) {
+            case .admitted(let caller): return .success(Request(server: server, caller: caller))
+            case .refused(let status): throw status
+            case .denied(let status, let reason):
+                server.log.warning(
+                    "a call is refused", metadata: ["peer": "\(call.peer.address)", "reason": "\(reason)"])
+                return .failure(Refusal(answer: .denied(status)))
+            }
+        } catch {
+            return .failure(Refusal(answer: procedure.failure(error)))
+        }
+    }
+}
+
+extension Request {
+    fileprivate func perform(_ procedure: NFS.ProcedureNumber, _ arguments: UnsafeRawBufferPointer) -> Answer {
+        switch procedure {
         case .null: .results([])
         case .getAttr: getAttr(arguments)
         case .setAttr: setAttr(arguments)
@@ -46,25 +103,31 @@ package struct NFSProgram: Program {
         case .commit: commit(arguments)
         }
     }
+}
 
-    package func begin(_ call: Call, arguments: UnsafeRawBufferPointer, payload count: Int) -> PayloadStart {
-        guard call.procedure == NFS.ProcedureNumber.write.rawValue else { return .answered(.garbageArguments) }
-        return beginWrite(arguments, payload: count)
-    }
-
-    /// Encoded results. What the server itself made always fits the limits; should it not, that is its fault.
-    func answer<P: NFSProcedure>(_: P.Type, _ reply: P.Reply) -> Answer {
-        guard let bytes = try? P.encode(reply) else { return .systemError }
-        return .results(bytes)
-    }
-
-    /// What a directory or a file was before an operation.
-    func before(_ file: OpenFile) throws(NFSStatus) -> WeakCacheData {
-        WeakCacheData(before: WeakCacheData.Before(try file.attributes()))
+extension NFS.ProcedureNumber {
+    /// Results that say nothing but the status: all that follows an error is optional attributes, and there are none.
+    fileprivate func failure(_ status: NFSStatus) -> Answer {
+        let absent =
+            switch self {
+            case .null, .getAttr: 0
+            // post_op_attr
+            case .lookup, .access, .readLink, .read, .readDir, .readDirPlus, .fsStat, .fsInfo, .pathConf: 1
+            // wcc_data is two, with LINK's post_op_attr three, of RENAME's there are two
+            case .setAttr, .write, .create, .mkDir, .symLink, .mkNod, .remove, .rmDir, .commit: 2
+            case .link: 3
+            case .rename: 4
+            }
+        return .results(status.rawValue.bigEndianBytes + [UInt8](repeating: 0, count: 4 * absent))
     }
 }
 
-extension WeakCacheData {
-    /// The same with what the file is now.
-    func after(_ file: OpenFile?) -> WeakCacheData { WeakCacheData(before: before, after: try? file?.attributes()) }
+extension FileHandle {
+    /// The handle that encoded arguments begin with; nil where they do not.
+    fileprivate init?(firstOf arguments: UnsafeRawBufferPointer) {
+        guard let length = UInt32(bigEndianBytes: arguments.prefix(4)).map(Int.init), length <= Self.limit,
+            arguments.count >= 4 + length
+        else { return nil }
+        self.init(Array(arguments[4..<(4 + length)]))
+    }
 }

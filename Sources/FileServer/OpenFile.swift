@@ -14,6 +14,9 @@ final class OpenFile: Sendable {
     let type: mode_t
     /// O_PATH: no right to the object is needed, and none is had. A file that was created here is simply open.
     let path: SharedDescriptor
+    /// Changes that go through this server, for ``Change``.
+    let changes = Mutex(Change.Count())
+    let permissions = PermissionCache()
     private let opened: Mutex<(reader: SharedDescriptor?, writer: SharedDescriptor?)>
 
     /// - Parameters:
@@ -52,7 +55,7 @@ final class OpenFile: Sendable {
         try opened.withLock { opened throws(NFSStatus) in
             if let reader = opened.reader { return reader }
             let path = self.path.raw
-            let reader = SharedDescriptor(try nfs { () throws(SystemError) in try FileCalls.reopen(path, O_RDONLY) })
+            let reader = try Self.reopen(path, O_RDONLY)
             opened.reader = reader
             return reader
         }
@@ -63,9 +66,16 @@ final class OpenFile: Sendable {
         try opened.withLock { opened throws(NFSStatus) in
             if let writer = opened.writer { return writer }
             let path = self.path.raw
-            let writer = SharedDescriptor(try nfs { () throws(SystemError) in try FileCalls.reopen(path, O_WRONLY) })
+            let writer = try Self.reopen(path, O_WRONLY)
             opened.writer = writer
             return writer
+        }
+    }
+
+    /// By the server's own user, for all callers: ``require(_:as:_:)`` looks at theirs.
+    private static func reopen(_ path: Int32, _ flags: Int32) throws(NFSStatus) -> SharedDescriptor {
+        try ThreadCredentials.asProcess { () throws(NFSStatus) in
+            SharedDescriptor(try nfs { () throws(SystemError) in try FileCalls.reopen(path, flags) })
         }
     }
 

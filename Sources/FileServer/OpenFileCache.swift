@@ -72,6 +72,9 @@ final class OpenFileCache: Sendable {
         }
     }
 
+    /// Closes the files of an export that is no longer served.
+    func drop(of export: ServedExport) { state.withLock { remove(&$0) { $0.file.export === export } } }
+
     /// Closes what nobody used since `time`, nanoseconds of CLOCK_MONOTONIC: a file that somebody else removed keeps
     /// its space as long as it is open here.
     func drop(unusedSince time: UInt64) { state.withLock { remove(&$0) { $0.time < time } } }

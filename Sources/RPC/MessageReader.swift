@@ -210,9 +210,11 @@ final class MessageReader {
         if early > 0, let target {
             do {
                 try head.withUnsafeBytes { bytes in
-                    try Files.write(
-                        target.file.raw, UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + early]),
-                        at: target.offset)
+                    try target.asWriter {
+                        try Files.write(
+                            target.file.raw, UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + early]),
+                            at: target.offset)
+                    }
                 }
             } catch let failure as SystemError {
                 error = failure
@@ -230,7 +232,7 @@ final class MessageReader {
         if let target, error == nil {
             let (position, overflow) = target.offset.addingReportingOverflow(UInt64(done))
             if overflow { throw RPCError.malformed("a payload beyond the largest offset") }
-            received = try channel.receive(wanted, to: target.file.raw, at: position)
+            received = try target.asWriter { try channel.receive(wanted, to: target.file.raw, at: position) }
         } else {
             received = try withUnsafeTemporaryAllocation(byteCount: min(wanted, 16384), alignment: 8) {
                 try channel.receive(into: $0)

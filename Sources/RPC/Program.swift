@@ -18,6 +18,9 @@ package protocol Program: Sendable {
     /// - Parameter arguments: the first bytes of the arguments, as many as came so far.
     func payload(procedure: UInt32, arguments: UnsafeRawBufferPointer) -> PayloadPosition
 
+    /// What a client may ask without TLS. NULL it always may.
+    func cleartextAccess(procedure: UInt32) -> CleartextAccess
+
     /// Answers a call that is wholly in memory.
     func call(_ call: Call, arguments: UnsafeRawBufferPointer) -> Answer
 
@@ -32,9 +35,20 @@ package protocol Program: Sendable {
 extension Program {
     package func argumentLimit(procedure: UInt32) -> Int { 8192 }
     package func payload(procedure: UInt32, arguments: UnsafeRawBufferPointer) -> PayloadPosition { .none }
+    package func cleartextAccess(procedure: UInt32) -> CleartextAccess { .none }
     package func begin(_ call: Call, arguments: UnsafeRawBufferPointer, payload count: Int) -> PayloadStart {
         .answered(.garbageArguments)
     }
+}
+
+/// What a program takes from a connection without TLS.
+package enum CleartextAccess: Sendable {
+    /// Nothing: AUTH_TOOWEAK.
+    case none
+    /// Calls, as long as the connection has not been there for longer than TLS may take to come.
+    case brief
+    /// Calls, for as long as the client likes. The program refuses those that are not for everybody.
+    case lasting
 }
 
 /// Where the payload of a call stands in its arguments.
@@ -60,10 +74,19 @@ package struct PayloadTarget: Sendable {
     package let file: SharedDescriptor
     /// Bytes from the start of the file.
     package let offset: UInt64
+    /// As whom to write it; nil: as the process's own user. The kernel looks at that for set-user-ID bits, which a write
+    /// takes away, and for the blocks of a file system that are kept for root.
+    package let writer: FileIdentity?
 
-    package init(file: SharedDescriptor, offset: UInt64) {
+    package init(file: SharedDescriptor, offset: UInt64, writer: FileIdentity? = nil) {
         self.file = file
         self.offset = offset
+        self.writer = writer
+    }
+
+    /// Runs `body`, which writes, as ``writer``.
+    func asWriter<R>(_ body: () throws -> R) throws -> R {
+        try ThreadCredentials.perform(as: writer, orThrow: { $0 as any Error }, body)
     }
 }
 

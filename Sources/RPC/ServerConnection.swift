@@ -20,6 +20,8 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         /// The output side is the sender's flusher. Its epoll entry reports a reset though it waits for nothing, and then
         /// another thread may be.
         var outputFlushes = false
+        /// A program takes calls without TLS on it: it need not become secured.
+        var staysCleartext = false
     }
 
     private let socket: SharedDescriptor
@@ -71,7 +73,8 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     }
 
     func isUnsecured(after seconds: Double) -> Bool {
-        shared.withLock { $0.phase == .cleartext } && Double(Deadline.clock - born) / 1e9 > seconds
+        shared.withLock { $0.phase == .cleartext && !$0.staysCleartext }
+            && Double(Deadline.clock - born) / 1e9 > seconds
     }
 
     // MARK: Input
@@ -216,7 +219,14 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
 
     /// What RFC 9289 lets a client do before it is protected, and what the policy adds.
     private func isAllowedInCleartext(_ call: tlsd_call) -> Bool {
-        call.proc == 0 || server.policy.cleartextPrograms.contains(call.prog)
+        if call.proc == 0 || server.policy.cleartextPrograms.contains(call.prog) { return true }
+        switch server.programs[call.prog]?.cleartextAccess(procedure: call.proc) {
+        case .some(.none), nil: return false
+        case .brief: return true
+        case .lasting:
+            shared.withLock { $0.staysCleartext = true }
+            return true
+        }
     }
 
     func message(_ bytes: UnsafeRawBufferPointer) throws(RPCError) {

@@ -121,7 +121,6 @@ import Testing
         #expect(try f.call(NFS.ReadLink.self, #require(made.object)).text == "../any/where")
         #expect(try f.failure(NFS.ReadLink.self, file) == .invalid)
         #expect(try f.failure(NFS.SymLink.self, .init(f.target("e"), .init(), text: "")) == .invalid)
-        #expect(try f.failure(NFS.MkNod.self, .init(f.target("n"), .fifo(.init()))) == .notSupported)
     }
 
     @Test func aReadOnlyExportChangesNothing() throws {

@@ -5,9 +5,9 @@ import Testing
 @Suite struct ExportTests {
     @Test func parsing() throws {
         let writable = try Export(parsing: "/name=/srv/files,rw")
-        #expect(writable.name == "/name" && writable.directory == "/srv/files" && !writable.readOnly)
-        #expect(try Export(parsing: "/name=/srv,ro").readOnly)
-        #expect(try Export(parsing: "/a/b=/srv").readOnly, "read-only unless it says rw")
+        #expect(writable.name == "/name" && writable.directory == "/srv/files" && !writable.isReadOnly)
+        #expect(try Export(parsing: "/name=/srv,ro").isReadOnly)
+        #expect(try Export(parsing: "/a/b=/srv").isReadOnly, "read-only unless it says rw")
     }
 
     @Test(arguments: [
@@ -35,4 +35,8 @@ import Testing
         let export = try Export(name: "/e", directory: directory.path, options: .forReading)
         #expect(throws: ExportError.self) { try FileServer(exports: [export, export], stateDirectory: nil) }
     }
+}
+
+extension Export {
+    fileprivate var isReadOnly: Bool { rules.allSatisfy(\.options.readOnly) }
 }

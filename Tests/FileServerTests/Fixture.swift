@@ -76,15 +76,22 @@ struct Fixture {
     let nfs: NFSProgram
     let mount: MountProgram
     let root: FileHandle
+    /// Who calls.
+    var credential = Credential.system(uid: 0, gid: 0, groups: [])
+    var peer = Peer(address: "192.0.2.1:700", protection: .tls)
 
+    /// - Parameter options: of the export, for everybody.
     init(
-        _ kind: HandleKind = .automatic, readOnly: Bool = false, directory: Directory? = nil, state: String? = nil,
-        openFiles: Int = 256
+        _ kind: HandleKind = .automatic, readOnly: Bool = false, options: ExportOptions? = nil,
+        directory: Directory? = nil, state: String? = nil, openFiles: Int = 256
     ) throws {
         let directory = try directory ?? Directory()
         self.directory = directory
         server = try FileServer(
-            exports: [try Export(name: "/e", directory: directory.path, options: readOnly ? .forReading : .forWriting)],
+            exports: [
+                try Export(
+                    name: "/e", directory: directory.path, options: options ?? (readOnly ? .forReading : .forWriting))
+            ],
             stateDirectory: state,
             handles: kind, openFiles: openFiles, log: quiet)
         nfs = NFSProgram(server)
@@ -96,9 +103,26 @@ struct Fixture {
         DirectoryOperation(handle ?? root, name)
     }
 
+    private func call(_ procedure: NFS.ProcedureNumber) -> Call {
+        Call(
+            transaction: 1, program: NFS.program, version: 3, procedure: procedure.rawValue, credential: credential,
+            peer: peer)
+    }
+
+    func answer(_ procedure: NFS.ProcedureNumber, _ arguments: [UInt8]) -> Answer {
+        arguments.withUnsafeBytes { nfs.call(call(procedure), arguments: $0) }
+    }
+
+    private func results(_ procedure: NFS.ProcedureNumber, _ arguments: [UInt8]) throws -> [UInt8] {
+        guard case .results(let bytes) = answer(procedure, arguments) else {
+            throw NFSError(malformed: procedure, "not answered with results")
+        }
+        return bytes
+    }
+
     /// A call whose reply has `P`'s results.
     func call<P: NFSProcedure>(_: P.Type, _ arguments: P.Arguments) throws -> P.Success {
-        try nfs.results(P.number, XDRCoder.encode(arguments)).withUnsafeBytes { try P.decode($0, subject: "test") }
+        try results(P.number, XDRCoder.encode(arguments)).withUnsafeBytes { try P.decode($0, subject: "test") }
     }
 
     /// The status of a call that must fail.
@@ -120,7 +144,7 @@ struct Fixture {
     /// READ: the header, and the bytes that the transport would send.
     func read(_ handle: FileHandle, offset: UInt64 = 0, count: UInt32 = 1 << 16) throws -> (NFS.Read.Header, String) {
         let arguments = try XDRCoder.encode(NFS.Read.Arguments(handle, offset: offset, count: count))
-        switch nfs.call(.read, arguments) {
+        switch answer(.read, arguments) {
         case .results(let bytes):
             return (try bytes.withUnsafeBytes { try NFS.Read.decode($0, subject: "test").header }, "")
         case .file(let bytes, let file, let offset, let count):
@@ -148,13 +172,21 @@ struct Fixture {
         #expect(
             head.withUnsafeBytes { nfs.payload(procedure: 7, arguments: $0) }
                 == .at(offset: head.count, count: data.count))
-        let start = head.withUnsafeBytes { nfs.begin(.of(.write), arguments: $0, payload: data.count) }
+        let start = head.withUnsafeBytes { nfs.begin(call(.write), arguments: $0, payload: data.count) }
         let answer: Answer
         switch start {
         case .answered(let early): answer = early
         case .write(let target, let finish):
             if failing == nil {
-                try data.withUnsafeBytes { try Files.write(target.file.raw, $0, at: target.offset) }
+                try ThreadCredentials.perform(as: target.writer, orThrow: { $0 }) { () throws(SystemError) in
+                    var result: Result<Void, SystemError> = .success(())
+                    data.withUnsafeBytes { bytes in
+                        result = Result { () throws(SystemError) in
+                            try Files.write(target.file.raw, bytes, at: target.offset)
+                        }
+                    }
+                    try result.get()
+                }
             }
             answer = finish(failing)
         }
@@ -166,7 +198,7 @@ struct Fixture {
         _ handle: FileHandle? = nil, cookie: UInt64 = 0, verifier: NFS.Verifier = 0, count: UInt32 = 1 << 16
     ) throws -> DirectoryListing {
         let arguments = NFS.ReadDir.Arguments(handle ?? root, cookie: cookie, verifier: verifier, count: count)
-        return try nfs.results(.readDir, XDRCoder.encode(arguments)).withUnsafeBytes {
+        return try results(.readDir, XDRCoder.encode(arguments)).withUnsafeBytes {
             try NFS.ReadDir.decode($0, subject: "test")
         }
     }
@@ -177,7 +209,7 @@ struct Fixture {
     ) throws -> (listing: DirectoryListing, bytes: Int) {
         let arguments = NFS.ReadDirPlus.Arguments(
             handle ?? root, cookie: cookie, verifier: verifier, directoryCount: names, maximumCount: count)
-        let bytes = try nfs.results(.readDirPlus, XDRCoder.encode(arguments))
+        let bytes = try results(.readDirPlus, XDRCoder.encode(arguments))
         return (try bytes.withUnsafeBytes { try NFS.ReadDirPlus.decode($0, subject: "test") }, bytes.count)
     }
 }

@@ -70,8 +70,23 @@ ssize_t clinux_tls_send_record(int socket, uint8_t type, const void *bytes, size
 // recv(2) with the content type of the record the bytes came from: TLS_GET_RECORD_TYPE. `type` is 23 where the kernel named none.
 ssize_t clinux_tls_receive(int socket, void *bytes, size_t length, int flags, uint8_t *type);
 
-// Device numbers: major(3), minor(3)
+// Device numbers: major(3), minor(3), makedev(3)
 uint32_t clinux_major(uint64_t device);
 uint32_t clinux_minor(uint64_t device);
+uint64_t clinux_makedev(uint32_t major, uint32_t minor);
+
+// setgroups(2) of the calling thread alone: glibc's changes every thread
+int clinux_set_groups(const uint32_t *groups, size_t count);
+// setfsuid(2) and setfsgid(2), of the calling thread alone; EPERM where it did not come about
+int clinux_set_file_ids(uint32_t uid, uint32_t gid);
+// Capabilities of the calling thread, capabilities(7): whether one is in effect, and to give one up for good
+bool clinux_has_capability(unsigned capability);
+int clinux_drop_capability(unsigned capability);
+enum clinux_capability {
+    CLINUX_CAP_DAC_READ_SEARCH = 2,
+    CLINUX_CAP_SETGID = 6,
+    CLINUX_CAP_SETUID = 7,
+    CLINUX_CAP_SYS_RESOURCE = 24
+};
 
 #endif

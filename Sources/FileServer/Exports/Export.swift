@@ -27,12 +27,11 @@ package struct Export: Hashable, Sendable {
         try self.init(name: name, directory: directory, rules: [ExportRule(client: .everybody, options: options)])
     }
 
-    var readOnly: Bool { rules.allSatisfy(\.options.readOnly) }
-
     /// Of `/name=DIR` or `/name=DIR,ro` or `/name=DIR,rw`; read-only unless it says `rw`.
     ///
+    /// - Parameter defaults: the options, but for those that the text names.
     /// - Throws: ``ExportError`` that says what is wrong with it.
-    package init(parsing text: String) throws(ExportError) {
+    package init(parsing text: String, defaults: ExportOptions = ExportOptions()) throws(ExportError) {
         guard let equals = text.firstIndex(of: "=") else {
             throw ExportError("export \(text): it is written /name=DIR,ro or /name=DIR,rw")
         }
@@ -47,7 +46,7 @@ package struct Export: Hashable, Sendable {
             default: throw ExportError("export \(name): unknown option \"\(word)\": there are ro and rw")
             }
         }
-        var options = ExportOptions()
+        var options = defaults
         options.readOnly = access != true
         try self.init(name: name, directory: words.first.map(String.init) ?? "", options: options)
     }

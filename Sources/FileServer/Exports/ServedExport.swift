@@ -1,6 +1,7 @@
 import Glibc
 import Kernel
 import NFS
+import Synchronization
 import SystemPackage
 
 /// How an export's file handles are made.
@@ -13,7 +14,9 @@ package enum HandleKind: Sendable, Hashable {
 
 /// An export that was found fit to be served.
 final class ServedExport: Sendable {
-    let export: Export
+    /// What clients call it.
+    let name: String
+    private let served: Mutex<Export?>
     /// The export's number in its file handles.
     let number: UInt32
     /// Opened for reading.
@@ -30,7 +33,8 @@ final class ServedExport: Sendable {
             throw ExportError("export \(export.name): \(export.directory): \(Self.words(error.errno))")
         }
         let status = try Files.status(root.raw)
-        self.export = export
+        name = export.name
+        served = Mutex(export)
         self.seal = seal
         rootIdentity = Identity(status)
         // The directory is part of it: after the name is given to another directory, the handles of the old one are
@@ -44,6 +48,15 @@ final class ServedExport: Sendable {
             tag = TableHandles.tag
         }
     }
+
+    /// As the administrator has it now; nil after it was withdrawn.
+    var current: Export? { served.withLock { $0 } }
+
+    /// The same directory by the same name, under other rules.
+    func serve(_ export: Export) { served.withLock { $0 = export } }
+
+    /// No call comes to it from now on.
+    func withdraw() { served.withLock { $0 = nil } }
 
     private static func words(_ errno: Errno) -> String {
         switch errno {

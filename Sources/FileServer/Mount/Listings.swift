@@ -12,7 +12,7 @@ extension MountProgram {
 
     /// RFC 1813 section 5.2.5. No groups: the certificates say who may mount, not the addresses.
     func export() -> Answer {
-        let list = server.exports.map { Mount.ExportEntry(path: FileName($0.export.name)) }
+        let list = server.exports.map { Mount.ExportEntry(path: FileName($0.name)) }
         guard let bytes = try? Mount.encode(list) else { return .systemError }
         return .results(bytes)
     }

@@ -12,12 +12,19 @@ package struct MountProgram: Program {
 
     package func argumentLimit(procedure: UInt32) -> Int { 4 + Mount.pathLimit }
 
+    package func cleartextAccess(procedure: UInt32) -> CleartextAccess {
+        let isAnswered =
+            server.isProtectionAsked(atMost: .none)
+            || server.exports.contains { $0.current?.rules.contains { $0.options.cleartextMount } ?? false }
+        return isAnswered ? .brief : .none
+    }
+
     package func call(_ call: Call, arguments: UnsafeRawBufferPointer) -> Answer {
         guard let procedure = Mount.ProcedureNumber(rawValue: call.procedure) else { return .procedureUnavailable }
         let host = FileName(call.peer.host)
         return switch procedure {
         case .null: .results([])
-        case .mnt: mnt(arguments, from: host)
+        case .mnt: mnt(arguments, call, from: host)
         case .dump: dump()
         case .umnt: umnt(arguments, from: host)
         case .umntAll: umntAll(from: host)

@@ -1,19 +1,17 @@
-import CLinux
 import CProtocol
 import Glibc
-import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
-    /// RFC 1813 section 3.3.4: what the server's own user may do, since it is that user who will do it.
+extension Request {
+    /// RFC 1813 section 3.3.4: what the kernel lets the caller do.
     func access(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.Access.Arguments.decode(arguments, ACCESS3args()) else { return .garbageArguments }
         do throws(NFSStatus) {
             let file = try server.file(arguments.object)
             var granted: NFS.Access.Rights = []
             if file.permits(R_OK) { granted.insert(.read) }
-            if file.permits(W_OK), !file.export.export.readOnly {
+            if file.permits(W_OK), !caller.options.readOnly {
                 granted.formUnion([.modify, .extend])
                 // Whether an entry of a directory may be deleted; of a file, its directory decides.
                 if file.isDirectory { granted.insert(.delete) }
@@ -25,13 +23,5 @@ extension NFSProgram {
         } catch {
             return answer(NFS.Access.self, .failure(error, nil))
         }
-    }
-}
-
-extension OpenFile {
-    /// faccessat(2) for the effective user.
-    fileprivate func permits(_ mode: Int32) -> Bool {
-        let effective: Int32 = 0x200  // AT_EACCESS
-        return faccessat(path.raw, "", mode, Int32(CLINUX_AT_EMPTY_PATH) | effective) == 0
     }
 }

@@ -3,22 +3,20 @@ import NFS
 import RPC
 import Synchronization
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.21. The whole file, whatever range was asked for.
     func commit(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.Commit.Arguments.decode(arguments, COMMIT3args()) else { return .garbageArguments }
-        var file: OpenFile?
-        var data = WeakCacheData()
+        var change: Change?
         do throws(NFSStatus) {
             let found = try server.file(arguments.file)
-            file = found
-            data = try before(found)
+            change = try Change(found)
             try found.requireRegular()
             let verifier = server.writeVerifier.load(ordering: .acquiring)
             try server.makeStable(try found.anyOpened(), all: false)
-            return answer(NFS.Commit.self, .success(.init(file: data.after(found), verifier: verifier)))
+            return answer(NFS.Commit.self, .success(.init(file: change.data(), verifier: verifier)))
         } catch {
-            return answer(NFS.Commit.self, .failure(error, data.after(file)))
+            return answer(NFS.Commit.self, .failure(error, change.data()))
         }
     }
 }

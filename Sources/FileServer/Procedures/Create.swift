@@ -5,17 +5,15 @@ import NFS
 import RPC
 import SystemPackage
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.8.
     func create(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.Create.Arguments.decode(arguments, CREATE3args()) else { return .garbageArguments }
-        var directory: OpenFile?
-        var data = WeakCacheData()
+        var change: Change?
         do throws(NFSStatus) {
             let found = try server.directory(arguments.target.directory)
-            directory = found
-            data = try before(found)
-            guard !found.export.export.readOnly else { throw .readOnly }
+            change = try Change(found)
+            try requireWritable()
             let name = try arguments.target.name.checked(dots: .exists)
             let file: OpenFile
             if let new = try created(name, in: found, arguments.how) {
@@ -23,13 +21,13 @@ extension NFSProgram {
             } else {
                 file = try existing(name, in: found, arguments.how)
             }
-            try server.synchronize(found)
+            try synchronize(found)
             return answer(
                 NFS.Create.self,
                 .success(
-                    .init(object: file.handle, attributes: try file.attributes(), directory: data.after(found))))
+                    .init(object: file.handle, attributes: try file.attributes(), directory: change.data())))
         } catch {
-            return answer(NFS.Create.self, .failure(error, data.after(directory)))
+            return answer(NFS.Create.self, .failure(error, change.data()))
         }
     }
 

@@ -2,7 +2,7 @@ import CProtocol
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.19.
     func fsInfo(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let handle = FileHandle.decode(arguments, nfs_fh3()) else { return .garbageArguments }

@@ -4,20 +4,19 @@ import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.15.
     func link(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.Link.Arguments.decode(arguments, LINK3args()) else { return .garbageArguments }
-        var (file, directory): (OpenFile?, OpenFile?)
-        var data = WeakCacheData()
+        var file: OpenFile?
+        var change: Change?
         do throws(NFSStatus) {
             let object = try server.file(arguments.file)
             file = object
             let found = try server.directory(arguments.link.directory)
-            directory = found
-            data = try before(found)
+            change = try Change(found)
             guard object.export === found.export else { throw .crossDevice }
-            guard !found.export.export.readOnly else { throw .readOnly }
+            try requireWritable()
             guard !object.isDirectory else { throw .isDirectory }
             let name = try arguments.link.name.checked(dots: .exists)
             try nfs { () throws(SystemError) in
@@ -27,13 +26,13 @@ extension NFSProgram {
                 }
             }
             found.export.strategy.moved(object.identity, to: Place(directory: found.identity, name: name))
-            try server.synchronize(found)
+            try synchronize(found)
             return answer(
-                NFS.Link.self, .success(.init(attributes: try? object.attributes(), directory: data.after(found))))
+                NFS.Link.self, .success(.init(attributes: try? object.attributes(), directory: change.data())))
         } catch {
             return answer(
                 NFS.Link.self,
-                .failure(error, .init(attributes: try? file?.attributes(), directory: data.after(directory))))
+                .failure(error, .init(attributes: try? file?.attributes(), directory: change.data())))
         }
     }
 }

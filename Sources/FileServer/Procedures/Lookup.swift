@@ -4,7 +4,7 @@ import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.3. A symbolic link is looked up itself and never followed.
     func lookup(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let what = DirectoryOperation.decode(arguments, diropargs3()) else { return .garbageArguments }
@@ -33,8 +33,16 @@ extension NFSProgram {
 
 extension FileServer {
     /// The directory above, never above the export: the root's parent is the root.
+    ///
+    /// - Throws: NFS3ERR_ACCES where the thread's user may not search the directory.
     func parent(of directory: OpenFile) throws(NFSStatus) -> OpenFile {
         if directory.isRoot { return directory }
+        guard directory.permits(X_OK) else { throw .accessDenied }
+        // The way up leads through directories that may be nobody's but the server's.
+        return try ThreadCredentials.asProcess { () throws(NFSStatus) in try climb(from: directory) }
+    }
+
+    private func climb(from directory: OpenFile) throws(NFSStatus) -> OpenFile {
         let export = directory.export
         let parent = try above(directory.path.raw)
         // A directory that was moved out of the export keeps its handle; what is above it then is not the client's. So

@@ -4,17 +4,15 @@ import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.9.
     func mkDir(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.MkDir.Arguments.decode(arguments, MKDIR3args()) else { return .garbageArguments }
-        var directory: OpenFile?
-        var data = WeakCacheData()
+        var change: Change?
         do throws(NFSStatus) {
             let found = try server.directory(arguments.target.directory)
-            directory = found
-            data = try before(found)
-            guard !found.export.export.readOnly else { throw .readOnly }
+            change = try Change(found)
+            try requireWritable()
             let name = try arguments.target.name.checked(dots: .exists)
             let mode = mode_t((arguments.attributes.mode ?? 0o700) & 0o7777)
             try nfs { () throws(SystemError) in
@@ -30,13 +28,13 @@ extension NFSProgram {
                 unlink(name, in: found, FileCalls.removeDirectory)
                 throw error
             }
-            try server.synchronize(found)
+            try synchronize(found)
             return answer(
                 NFS.MkDir.self,
                 .success(
-                    .init(object: made.handle, attributes: try made.attributes(), directory: data.after(found))))
+                    .init(object: made.handle, attributes: try made.attributes(), directory: change.data())))
         } catch {
-            return answer(NFS.MkDir.self, .failure(error, data.after(directory)))
+            return answer(NFS.MkDir.self, .failure(error, change.data()))
         }
     }
 }

@@ -1,11 +1,54 @@
+import CLinux
 import CProtocol
+import Glibc
+import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
-    /// RFC 1813 section 3.3.11: devices, sockets and FIFOs are nothing that one transfers.
+extension Request {
+    /// RFC 1813 section 3.3.11. Devices are made for callers that are root here, by mknod(2)'s own rule.
     func mkNod(_ arguments: UnsafeRawBufferPointer) -> Answer {
-        guard NFS.MkNod.Arguments.decode(arguments, MKNOD3args()) != nil else { return .garbageArguments }
-        return answer(NFS.MkNod.self, .failure(.notSupported, WeakCacheData()))
+        guard let arguments = NFS.MkNod.Arguments.decode(arguments, MKNOD3args()) else { return .garbageArguments }
+        var change: Change?
+        do throws(NFSStatus) {
+            let found = try server.directory(arguments.target.directory)
+            change = try Change(found)
+            try requireWritable()
+            let name = try arguments.target.name.checked(dots: .exists)
+            var (type, device, attributes) = try node(arguments.what)
+            let mode = type | mode_t((attributes.mode ?? 0o600) & 0o7777)
+            try nfs { () throws(SystemError) in
+                try FileCalls.at("mknodat", name) { mknodat(found.path.raw, $0, mode, device) }
+            }
+            let made: OpenFile
+            do throws(NFSStatus) {
+                made = try server.child(name, of: found)
+                attributes.size = nil
+                try made.set(attributes)
+            } catch {
+                unlink(name, in: found, 0)
+                throw error
+            }
+            try synchronize(found)
+            return answer(
+                NFS.MkNod.self,
+                .success(
+                    .init(object: made.handle, attributes: try made.attributes(), directory: change.data())))
+        } catch {
+            return answer(NFS.MkNod.self, .failure(error, change.data()))
+        }
+    }
+
+    /// - Throws: NFS3ERR_BADTYPE for a type that other procedures make.
+    private func node(_ what: NFS.MkNod.What) throws(NFSStatus) -> (mode_t, dev_t, SetAttributes) {
+        switch what {
+        case .characterDevice(let attributes, let major, let minor):
+            return (S_IFCHR, dev_t(clinux_makedev(major, minor)), attributes)
+        case .blockDevice(let attributes, let major, let minor):
+            return (S_IFBLK, dev_t(clinux_makedev(major, minor)), attributes)
+        case .socket(let attributes): return (S_IFSOCK, 0, attributes)
+        case .fifo(let attributes): return (S_IFIFO, 0, attributes)
+        case .other: throw .badType
+        }
     }
 }

@@ -4,7 +4,7 @@ import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.20.
     func pathConf(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let handle = FileHandle.decode(arguments, nfs_fh3()) else { return .garbageArguments }

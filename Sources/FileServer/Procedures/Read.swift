@@ -3,7 +3,7 @@ import Glibc
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.6. The answer is the results' head and a range of the file, which the transport sends.
     func read(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.Read.Arguments.decode(arguments, READ3args()) else { return .garbageArguments }
@@ -12,8 +12,9 @@ extension NFSProgram {
             let found = try server.file(arguments.file)
             file = found
             try found.requireRegular()
-            let reader = try found.reader()
             let attributes = try found.attributes()
+            try found.require(.read, as: identity, attributes)
+            let reader = try found.reader()
             // Never beyond the end: sendfile would come up short of what the head has promised.
             let left = attributes.size > arguments.offset ? attributes.size - arguments.offset : 0
             let count = min(arguments.count, FileServer.transferMaximum, UInt32(clamping: left))

@@ -5,7 +5,7 @@ import NFS
 import RPC
 import SystemPackage
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.16.
     func readDir(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.ReadDir.Arguments.decode(arguments, READDIR3args()) else { return .garbageArguments }

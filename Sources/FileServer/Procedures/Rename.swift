@@ -5,33 +5,34 @@ import NFS
 import RPC
 import SystemPackage
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.14.
     func rename(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.Rename.Arguments.decode(arguments, RENAME3args()) else { return .garbageArguments }
         var (from, to): (OpenFile?, OpenFile?)
-        var (fromData, toData) = (WeakCacheData(), WeakCacheData())
+        var (fromChange, toChange): (Change?, Change?)
+        func data() -> NFS.Rename.Both {
+            let data = fromChange.data()
+            let isSame = from != nil && from?.identity == to?.identity
+            return NFS.Rename.Both(fromDirectory: data, toDirectory: isSame ? data : toChange.data())
+        }
         do throws(NFSStatus) {
             let source = try server.directory(arguments.from.directory)
             from = source
-            fromData = try before(source)
+            fromChange = try Change(source)
             let target = try server.directory(arguments.to.directory)
             to = target
-            toData = try before(target)
+            if source.identity != target.identity { toChange = try Change(target) }
             guard source.export === target.export else { throw .crossDevice }
-            guard !source.export.export.readOnly else { throw .readOnly }
+            try requireWritable()
             try move(
                 arguments.from.name.checked(dots: .invalid), in: source,
                 to: arguments.to.name.checked(dots: .invalid), in: target)
-            try server.synchronize(target)
-            if source.identity != target.identity { try server.synchronize(source) }
-            return answer(
-                NFS.Rename.self,
-                .success(.init(fromDirectory: fromData.after(source), toDirectory: toData.after(target))))
+            try synchronize(target)
+            if source.identity != target.identity { try synchronize(source) }
+            return answer(NFS.Rename.self, .success(data()))
         } catch {
-            return answer(
-                NFS.Rename.self,
-                .failure(error, .init(fromDirectory: fromData.after(from), toDirectory: toData.after(to))))
+            return answer(NFS.Rename.self, .failure(error, data()))
         }
     }
 

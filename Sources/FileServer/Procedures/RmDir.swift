@@ -4,17 +4,15 @@ import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.13, which has NFS3ERR_INVAL for "." and NFS3ERR_EXIST for "..".
     func rmDir(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let object = DirectoryOperation.decode(arguments, diropargs3()) else { return .garbageArguments }
-        var directory: OpenFile?
-        var data = WeakCacheData()
+        var change: Change?
         do throws(NFSStatus) {
             let found = try server.directory(object.directory)
-            directory = found
-            data = try before(found)
-            guard !found.export.export.readOnly else { throw .readOnly }
+            change = try Change(found)
+            try requireWritable()
             let name = try object.name.checked(dots: object.name == "." ? .invalid : .exists)
             let status = try nfs { () throws(SystemError) in try FileCalls.status(at: found.path.raw, name) }
             guard status.st_mode & S_IFMT == S_IFDIR else { throw .notDirectory }
@@ -22,10 +20,10 @@ extension NFSProgram {
                 try FileCalls.at("unlinkat", name) { unlinkat(found.path.raw, $0, FileCalls.removeDirectory) }
             }
             server.forget(status, in: found.export)
-            try server.synchronize(found)
-            return answer(NFS.RmDir.self, .success(data.after(found)))
+            try synchronize(found)
+            return answer(NFS.RmDir.self, .success(change.data()))
         } catch {
-            return answer(NFS.RmDir.self, .failure(error, data.after(directory)))
+            return answer(NFS.RmDir.self, .failure(error, change.data()))
         }
     }
 }

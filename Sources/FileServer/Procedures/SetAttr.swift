@@ -4,25 +4,26 @@ import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.2.
     func setAttr(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.SetAttr.Arguments.decode(arguments, SETATTR3args()) else { return .garbageArguments }
-        var file: OpenFile?
-        var data = WeakCacheData()
+        var change: Change?
         do throws(NFSStatus) {
             let found = try server.file(arguments.object)
-            file = found
-            data = try before(found)
-            guard !found.export.export.readOnly else { throw .readOnly }
-            if let time = arguments.guardTime, time != data.before?.changeTime { throw .notSynchronized }
+            change = try Change(found)
+            try requireWritable()
+            if let time = arguments.guardTime, time != change?.changeTimeBefore { throw .notSynchronized }
+            if arguments.attributes.size != nil, found.isRegular {
+                try found.require(.write, as: identity, found.attributes())
+            }
             try found.set(arguments.attributes)
-            if server.synchronizes, found.isRegular, let opened = try? found.anyOpened() {
+            if server.synchronizes, caller.options.synchronous, found.isRegular, let opened = try? found.anyOpened() {
                 try nfs { () throws(SystemError) in _ = try systemCall("fsync") { fsync(opened.raw) } }
             }
-            return answer(NFS.SetAttr.self, .success(data.after(found)))
+            return answer(NFS.SetAttr.self, .success(change.data()))
         } catch {
-            return answer(NFS.SetAttr.self, .failure(error, data.after(file)))
+            return answer(NFS.SetAttr.self, .failure(error, change.data()))
         }
     }
 }

@@ -4,17 +4,15 @@ import Kernel
 import NFS
 import RPC
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.10. The text may say anything: the server follows no symbolic link.
     func symLink(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.SymLink.Arguments.decode(arguments, SYMLINK3args()) else { return .garbageArguments }
-        var directory: OpenFile?
-        var data = WeakCacheData()
+        var change: Change?
         do throws(NFSStatus) {
             let found = try server.directory(arguments.target.directory)
-            directory = found
-            data = try before(found)
-            guard !found.export.export.readOnly else { throw .readOnly }
+            change = try Change(found)
+            try requireWritable()
             let name = try arguments.target.name.checked(dots: .exists)
             let text = arguments.text
             guard text.count > 0, !text.bytes.contains(0) else { throw .invalid }
@@ -35,13 +33,13 @@ extension NFSProgram {
                 unlink(name, in: found, 0)
                 throw error
             }
-            try server.synchronize(found)
+            try synchronize(found)
             return answer(
                 NFS.SymLink.self,
                 .success(
-                    .init(object: made.handle, attributes: try made.attributes(), directory: data.after(found))))
+                    .init(object: made.handle, attributes: try made.attributes(), directory: change.data())))
         } catch {
-            return answer(NFS.SymLink.self, .failure(error, data.after(directory)))
+            return answer(NFS.SymLink.self, .failure(error, change.data()))
         }
     }
 }

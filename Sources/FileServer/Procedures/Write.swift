@@ -6,30 +6,28 @@ import NFS
 import RPC
 import Synchronization
 
-extension NFSProgram {
+extension Request {
     /// RFC 1813 section 3.3.7, the data not yet there: it goes from the connection to the file.
     func beginWrite(_ arguments: UnsafeRawBufferPointer, payload count: Int) -> PayloadStart {
         guard let (arguments, _) = NFS.Write.decodeHead(arguments), Int(arguments.count) == count else {
             return .answered(.garbageArguments)
         }
-        var file: OpenFile?
-        var data = WeakCacheData()
+        var change: Change?
         do throws(NFSStatus) {
             let found = try server.file(arguments.file)
-            file = found
-            data = try before(found)
-            let writer = try writer(found, arguments)
-            let start = data
+            let begun = try Change(found)
+            change = begun
+            let writer = try writer(found, arguments, begun.attributesBefore)
             return .write(
-                PayloadTarget(file: writer, offset: arguments.offset),
+                PayloadTarget(file: writer, offset: arguments.offset, writer: identity),
                 finish: { failure in
                     if let failure {
-                        return answer(NFS.Write.self, .failure(NFSStatus(failure.errno), start.after(found)))
+                        return answer(NFS.Write.self, .failure(NFSStatus(failure.errno), begun.data()))
                     }
-                    return written(found, writer, arguments, start)
+                    return written(writer, arguments, begun)
                 })
         } catch {
-            return .answered(answer(NFS.Write.self, .failure(error, data.after(file))))
+            return .answered(answer(NFS.Write.self, .failure(error, change.data())))
         }
     }
 
@@ -43,7 +41,9 @@ extension NFSProgram {
         case .write(let target, let finish):
             let payload = UnsafeRawBufferPointer(rebasing: bytes[length...].prefix(Int(arguments.count)))
             do throws(SystemError) {
-                try Files.write(target.file.raw, payload, at: target.offset)
+                try ThreadCredentials.perform(as: identity, orThrow: { $0 }) { () throws(SystemError) in
+                    try Files.write(target.file.raw, payload, at: target.offset)
+                }
                 return finish(nil)
             } catch {
                 return finish(error)
@@ -52,17 +52,20 @@ extension NFSProgram {
     }
 
     /// Checks that the file can take the data, and opens it.
-    private func writer(_ file: OpenFile, _ arguments: NFS.Write.Arguments) throws(NFSStatus) -> SharedDescriptor {
+    private func writer(
+        _ file: OpenFile, _ arguments: NFS.Write.Arguments, _ attributes: FileAttributes
+    ) throws(NFSStatus) -> SharedDescriptor {
         try file.requireRegular()
-        guard !file.export.export.readOnly else { throw .readOnly }
+        try requireWritable()
         let (end, overflow) = arguments.offset.addingReportingOverflow(UInt64(arguments.count))
         guard !overflow, end <= UInt64(Int64.max) else { throw .fileTooBig }
+        try file.require(.write, as: identity, attributes)
         return try file.writer()
     }
 
     /// All the data is in the file: makes it as stable as was asked for.
     private func written(
-        _ file: OpenFile, _ writer: SharedDescriptor, _ arguments: NFS.Write.Arguments, _ data: WeakCacheData
+        _ writer: SharedDescriptor, _ arguments: NFS.Write.Arguments, _ change: Change
     ) -> Answer {
         do throws(NFSStatus) {
             // Taken before the data is made stable: should that fail for data of others, they must learn of it.
@@ -72,10 +75,10 @@ extension NFSProgram {
                 NFS.Write.self,
                 .success(
                     .init(
-                        file: data.after(file), count: arguments.count, committed: arguments.stability,
+                        file: change.data(), count: arguments.count, committed: arguments.stability,
                         verifier: verifier)))
         } catch {
-            return answer(NFS.Write.self, .failure(error, data.after(file)))
+            return answer(NFS.Write.self, .failure(error, change.data()))
         }
     }
 }

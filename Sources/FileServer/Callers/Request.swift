@@ -1,0 +1,44 @@
+import Kernel
+import NFS
+import RPC
+
+/// One call of NFS version 3, admitted to an export. Each procedure is a function of it, in Procedures/.
+///
+/// The thread acts as the caller while a procedure runs, but for the procedures that touch data by descriptors: see
+/// ``NFS/ProcedureNumber/goesByDescriptor``. What needs the server's own rights says so, with
+/// ``ThreadCredentials/asProcess(_:)``.
+struct Request {
+    let server: FileServer
+    let caller: Caller
+
+    var identity: FileIdentity? { caller.identity }
+
+    /// - Throws: NFS3ERR_ROFS where the export lets the caller change nothing.
+    func requireWritable() throws(NFSStatus) {
+        if caller.options.readOnly { throw .readOnly }
+    }
+
+    /// Encoded results. What the server itself made always fits the limits; should it not, that is its fault.
+    func answer<P: NFSProcedure>(_: P.Type, _ reply: P.Reply) -> Answer {
+        guard let bytes = try? P.encode(reply) else { return .systemError }
+        return .results(bytes)
+    }
+
+    /// Puts a directory's change on disk, where that is asked for.
+    func synchronize(_ directory: OpenFile) throws(NFSStatus) {
+        guard server.synchronizes, caller.options.synchronous else { return }
+        try ThreadCredentials.asProcess { () throws(NFSStatus) in
+            try nfs { () throws(SystemError) in try FileCalls.synchronize(directory: directory.path.raw) }
+        }
+    }
+}
+
+extension NFS.ProcedureNumber {
+    /// Whether it touches nothing but descriptors that are open, for which the kernel asks nobody's rights.
+    var goesByDescriptor: Bool {
+        switch self {
+        case .null, .getAttr, .read, .write, .commit, .fsStat, .fsInfo, .pathConf: true
+        default: false
+        }
+    }
+}
