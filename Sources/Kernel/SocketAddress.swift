@@ -110,6 +110,15 @@ package struct SocketAddress: Sendable, CustomStringConvertible {
         if inet_pton(AF_INET6, text, &v6) == 1 { return withUnsafeBytes(of: v6) { Array($0) } }
         return nil
     }
+
+    /// The 4 bytes of an IPv4 address or the 16 of an IPv6 one in digits; nil for any other number of bytes.
+    package static func numericText(_ bytes: [UInt8]) -> String? {
+        guard bytes.count == 4 || bytes.count == 16 else { return nil }
+        var characters = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        let family = bytes.count == 4 ? AF_INET : AF_INET6
+        guard inet_ntop(family, bytes, &characters, socklen_t(characters.count)) != nil else { return nil }
+        return text(characters)
+    }
 }
 
 /// A name that did not become an address.

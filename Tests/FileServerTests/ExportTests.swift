@@ -6,14 +6,36 @@ import Testing
     @Test func parsing() throws {
         let writable = try Export(parsing: "/name=/srv/files,rw")
         #expect(writable.name == "/name" && writable.directory == "/srv/files" && !writable.isReadOnly)
+        #expect(writable.rules.map(\.client) == [.everybody])
         #expect(try Export(parsing: "/name=/srv,ro").isReadOnly)
         #expect(try Export(parsing: "/a/b=/srv").isReadOnly, "read-only unless it says rw")
     }
 
+    @Test func takesEveryWordOfAnExportsFile() throws {
+        let export = try Export(parsing: "/n=/srv,rw,async,all_squash,anonuid=7,anongid=8,tls,cleartext_mount,secure")
+        #expect(
+            export.rules.first?.options.words
+                == "rw,async,all_squash,anonuid=7,anongid=8,xprtsec=tls:mtls,cleartext_mount,secure")
+    }
+
+    @Test func defaultsHoldWhereItSaysNothing() throws {
+        var defaults = ExportOptions()
+        defaults.protection = .tls
+        defaults.cleartextMount = true
+        let plain = try Export(parsing: "/n=/srv", defaults: defaults).rules.first?.options
+        #expect(plain == defaults)
+        let stricter = try Export(parsing: "/n=/srv,xprtsec=mtls", defaults: defaults).rules.first?.options
+        #expect(stricter?.protection == .mtls && stricter?.cleartextMount == true)
+        let user = try Export(parsing: "/n=/srv,tlscertuser", defaults: defaults).rules.first?.options
+        #expect(user?.protection == .mtls && user?.userFromCertificate == true)
+    }
+
     @Test(arguments: [
         ("name=/srv", "begins with /"), ("/=/srv", "begins with /"), ("/name", "/name=DIR"),
-        ("/name=/srv,rx", "unknown option \"rx\""), ("/name=/srv,ro,rw", "more than once"), ("/name=", "no directory"),
-        ("/a//b=/srv", "component"), ("/a/../b=/srv", "component"), ("/name=/srv,", "unknown option \"\""),
+        ("/name=/srv,rx", "export /name: rx: there is no such option"), ("/name=/srv,ro,rw", "rw: ro stands in"),
+        ("/name=", "no directory"), ("/a//b=/srv", "component"), ("/a/../b=/srv", "component"),
+        ("/name=/srv,", "an option is missing"), ("/name=/srv,x,y", "x: there is no such option; y: there is"),
+        ("/name=/srv,tls,tlscertuser", "needs a certificate"),
     ])
     func mistakesAreNamed(text: String, reason: String) {
         let error = #expect(throws: ExportError.self) { try Export(parsing: text) }
@@ -38,5 +60,5 @@ import Testing
 }
 
 extension Export {
-    fileprivate var isReadOnly: Bool { rules.allSatisfy(\.options.readOnly) }
+    var isReadOnly: Bool { rules.allSatisfy(\.options.readOnly) }
 }

@@ -1,3 +1,7 @@
+import Glibc
+import Kernel
+import SystemPackage
+
 /// A directory that is served, as the administrator wrote it.
 package struct Export: Hashable, Sendable {
     /// What clients call it: `/name`, or `/name/more`.
@@ -8,15 +12,15 @@ package struct Export: Hashable, Sendable {
     package let rules: [ExportRule]
 
     package init(name: String, directory: String, rules: [ExportRule]) throws(ExportError) {
-        guard name.hasPrefix("/"), name.count > 1 else {
-            throw ExportError("export \(name): a name begins with / and has something after it")
+        guard name.hasPrefix("/"), name.utf8.count > 1 else {
+            throw ExportError(name, "a name begins with / and has something after it")
         }
         guard
-            name.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
-                .allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." })
-        else { throw ExportError("export \(name): a name has no empty, . or .. component") }
-        guard name.utf8.count <= 255 else { throw ExportError("export \(name): a name has at most 255 bytes") }
-        guard !directory.isEmpty else { throw ExportError("export \(name): no directory is given") }
+            name.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+                .allSatisfy({ !$0.isEmpty && !$0.elementsEqual(".".utf8) && !$0.elementsEqual("..".utf8) })
+        else { throw ExportError(name, "a name has no empty, . or .. component") }
+        guard name.utf8.count <= 255 else { throw ExportError(name, "a name has at most 255 bytes") }
+        guard !directory.isEmpty else { throw ExportError(name, "no directory is given") }
         self.name = name
         self.directory = directory
         self.rules = rules
@@ -27,34 +31,62 @@ package struct Export: Hashable, Sendable {
         try self.init(name: name, directory: directory, rules: [ExportRule(client: .everybody, options: options)])
     }
 
-    /// Of `/name=DIR` or `/name=DIR,ro` or `/name=DIR,rw`; read-only unless it says `rw`.
+    private init(_ other: Export, rules: [ExportRule]) {
+        name = other.name
+        directory = other.directory
+        self.rules = rules
+    }
+
+    /// The same directory for other clients.
+    func with(_ rules: [ExportRule]) -> Export { Export(self, rules: rules) }
+
+    /// Of `/name=DIR` or `/name=DIR,OPTION,...`, for everybody; the options are exports(5)'s, see ``ExportsFile``.
     ///
-    /// - Parameter defaults: the options, but for those that the text names.
+    /// - Parameter defaults: what holds where `text` says nothing.
     /// - Throws: ``ExportError`` that says what is wrong with it.
     package init(parsing text: String, defaults: ExportOptions = ExportOptions()) throws(ExportError) {
         guard let equals = text.firstIndex(of: "=") else {
-            throw ExportError("export \(text): it is written /name=DIR,ro or /name=DIR,rw")
+            throw ExportError(text, "it is written /name=DIR,ro or /name=DIR,rw")
         }
         let name = String(text[..<equals])
         let words = text[text.index(after: equals)...].split(separator: ",", omittingEmptySubsequences: false)
-        var access: Bool?
-        for word in words.dropFirst() {
-            switch word {
-            case "ro", "rw":
-                guard access == nil else { throw ExportError("export \(name): ro or rw is given more than once") }
-                access = word == "rw"
-            default: throw ExportError("export \(name): unknown option \"\(word)\": there are ro and rw")
+        var options = ExportOptionWords(defaults)
+        let wrong = options.take(words.dropFirst().map(String.init))
+        guard wrong.isEmpty else {
+            throw ExportError(name, wrong.map { "\($0.word): \($0.reason)" }.joined(separator: "; "))
+        }
+        if let reason = options.options.contradiction(for: .everybody) { throw ExportError(name, reason) }
+        try self.init(name: name, directory: words.first.map(String.init) ?? "", options: options.options)
+    }
+
+    /// Why a directory cannot be served; nil where it is there.
+    static func obstacle(toServing directory: String) -> String? {
+        do throws(SystemError) {
+            _ = try Files.open(directory, O_RDONLY | O_DIRECTORY)
+            return nil
+        } catch {
+            return switch error.errno {
+            case .noSuchFileOrDirectory: "no such directory"
+            case .notDirectory: "not a directory"
+            default: "\(error.errno)"
             }
         }
-        var options = defaults
-        options.readOnly = access != true
-        try self.init(name: name, directory: words.first.map(String.init) ?? "", options: options)
     }
 }
 
 /// An export that cannot be served: which, and why.
 package struct ExportError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
+    /// Without the export's name.
+    let reason: String
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String) {
+        self.description = description
+        reason = description
+    }
+
+    init(_ name: String, _ reason: String) {
+        description = "export \(name): \(reason)"
+        self.reason = reason
+    }
 }
