@@ -49,7 +49,7 @@ import Testing
         let exports = try #require(f.mount.results(.export)).withUnsafeBytes {
             try Mount.decodeExports($0, subject: "t")
         }
-        #expect(exports == [Mount.ExportEntry(path: "/e")])
+        #expect(exports == [Mount.ExportEntry(path: "/e", groups: ["*"])])
         #expect(f.mount.results(.null)?.isEmpty == true)
     }
 }

@@ -37,6 +37,8 @@ extension ClientPattern {
         guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else {
             throw WrongWord(text, "a user is written user@domain")
         }
+        // MNTNAMLEN, RFC 1813 section 5.1.2: EXPORT lists it.
+        guard text.utf8.count <= 255 else { throw WrongWord(text, "a user has at most 255 bytes") }
         return canonical(user: text)
     }
 

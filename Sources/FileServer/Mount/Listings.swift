@@ -10,9 +10,11 @@ extension MountProgram {
         return .results(bytes)
     }
 
-    /// RFC 1813 section 5.2.5. No groups: the certificates say who may mount, not the addresses.
+    /// RFC 1813 section 5.2.5.
     func export() -> Answer {
-        let list = server.exports.map { Mount.ExportEntry(path: FileName($0.name)) }
+        let list = server.exports.compactMap { $0.current }.map {
+            Mount.ExportEntry(path: FileName($0.name), groups: $0.groups.map { FileName($0) })
+        }
         guard let bytes = try? Mount.encode(list) else { return .systemError }
         return .results(bytes)
     }
