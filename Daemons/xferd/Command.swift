@@ -22,8 +22,22 @@ struct Command: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("A directory to serve: /name=DIR,ro or /name=DIR,rw. May be repeated.", valueName: "export"))
+        help: ArgumentHelp(
+            "A directory to serve to everybody: /name=DIR,ro or /name=DIR,rw, and other options of exports(5). May be repeated.",
+            valueName: "export"))
     var export: [String] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "What to serve to whom, as exports(5) writes it; read again on SIGHUP. Without it and --export: \(ExportTable.defaultFile).",
+            valueName: "file"))
+    var exports: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Say what an exports file means, or all that is wrong in it.", valueName: "file"))
+    var checkExports: String?
 
     @Option(
         name: .long,
@@ -37,10 +51,10 @@ struct Command: ParsableCommand {
     @Option(name: .long, help: "Who makes the TLS records: auto, kernel or user.")
     var recordLayer: String = "auto"
 
-    @Option(name: .long, help: "What a client must show: mtls (a certificate) or tls (nothing).")
+    @Option(name: .long, help: "What a client of --export must show: mtls (a certificate) or tls (nothing).")
     var xprtsec: String = "mtls"
 
-    @Flag(name: .long, help: "Answer MOUNT in cleartext too: Linux's mount(8) asks it so.")
+    @Flag(name: .long, help: "Answer MOUNT of --export in cleartext too: Linux's mount(8) asks it so.")
     var cleartextMount = false
 
     @Option(
@@ -61,7 +75,6 @@ struct Command: ParsableCommand {
     @OptionGroup var log: LogOptions
 
     func validate() throws {
-        guard !export.isEmpty else { throw ValidationError("nothing to serve: --export /name=DIR,ro") }
         guard RecordLayerChoice(rawValue: recordLayer) != nil else {
             throw ValidationError("--record-layer: '\(recordLayer)' is none of auto, kernel, user")
         }
@@ -74,6 +87,19 @@ struct Command: ParsableCommand {
     }
 
     func run() throws {
+        do {
+            if let checkExports { return print(ExportsFile.lines(try ExportsFile.load(checkExports))) }
+            try serve()
+        } catch let error as ExportsFileError {
+            let text = Array("\(error)\n".utf8)
+            _ = text.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            throw ExitCode.failure
+        }
+    }
+
+    private func print(_ lines: [String]) { for line in lines { Swift.print(line) } }
+
+    private func serve() throws {
         let logger = log.logger("xferd")
         ProcessSetup.raiseDescriptorLimit()
         // In the user record layer it has the traffic secrets of its connections.
@@ -81,15 +107,12 @@ struct Command: ParsableCommand {
         ProcessSetup.actForOthers()
         let events = try StopSignals(parent: exitWithStandardInput ? STDIN_FILENO : nil)
         var defaults = ExportOptions()
-        defaults.squash = .none
         defaults.protection = xprtsec == "mtls" ? .mtls : .tls
         defaults.cleartextMount = cleartextMount
-        let files = try FileServer(
-            exports: try export.map { try Export(parsing: $0, defaults: defaults) }, stateDirectory: state,
-            log: logger)
+        let table = try ExportTable(export, defaults: defaults, file: exports)
+        let files = try FileServer(exports: try table.load(), stateDirectory: state, log: logger)
         var settings = FileService.Settings()
         settings.listen = listen
-        settings.mutual = xprtsec == "mtls"
         settings.policy.maximumConnections = maximumConnections
         let daemon = HandshakeDaemon(
             path: tlssd, role: .server, recordLayer: RecordLayerChoice(rawValue: recordLayer) ?? .auto)
@@ -101,12 +124,10 @@ struct Command: ParsableCommand {
         }
         if announce {
             // For who started it: the port, where 0 was asked for.
-            print(service.ports.first ?? 0)
+            Swift.print(service.ports.first ?? 0)
             fflush(nil)
         }
-        while try events.next() == .reload {
-            logger.notice("SIGHUP: nothing to load anew")
-        }
+        while try events.next() == .reload { table.reload(files, logger) }
         service.stop()
         logger.notice("stopped")
     }

@@ -18,8 +18,6 @@ package final class FileService: Sendable {
     package struct Settings: Sendable {
         /// `host:port`, `[v6]:port` or `:port`.
         package var listen: [String] = [":2049"]
-        /// Whether every client must show a certificate: `xprtsec=mtls`.
-        package var mutual = true
         /// Seconds a handshake may take.
         package var handshakePatience = 15.0
         /// Threads for each direction.
@@ -49,7 +47,9 @@ package final class FileService: Sendable {
                 }
             }
         }
-        let securer = ServerSecurer(daemon: daemon, mutual: settings.mutual, patience: settings.handshakePatience)
+        // A client without a certificate is turned away in the handshake, as long as no export would have it.
+        let securer = ServerSecurer(
+            daemon: daemon, mutual: { !files.isProtectionAsked(atMost: .tls) }, patience: settings.handshakePatience)
         server = try Server(
             listeners: listeners, programs: files.programs, policy: settings.policy, securer: securer, log: log)
         self.addresses = addresses
@@ -65,7 +65,7 @@ package final class FileService: Sendable {
         log.notice(
             "serving",
             metadata: [
-                "addresses": "\(addresses.joined(separator: " "))", "xprtsec": "\(settings.mutual ? "mtls" : "tls")",
+                "addresses": "\(addresses.joined(separator: " "))",
                 "exports": "\(files.exports.map(\.name).joined(separator: " "))",
             ])
     }

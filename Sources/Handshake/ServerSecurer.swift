@@ -5,13 +5,13 @@ package import SecureChannel
 /// The server engine's side of a handshake: the upcall to tlssd.
 package struct ServerSecurer: ConnectionSecurer {
     private let daemon: HandshakeDaemon
-    private let mutual: Bool
+    private let mutual: @Sendable () -> Bool
     private let patience: Double
 
     /// - Parameters:
-    ///   - mutual: whether a client must show a certificate: `xprtsec=mtls`.
+    ///   - mutual: whether a client must show a certificate: `xprtsec=mtls`. Asked for each handshake.
     ///   - patience: seconds a handshake may take.
-    package init(daemon: HandshakeDaemon, mutual: Bool, patience: Double) {
+    package init(daemon: HandshakeDaemon, mutual: @escaping @Sendable () -> Bool, patience: Double) {
         self.daemon = daemon
         self.mutual = mutual
         self.patience = patience
@@ -19,7 +19,7 @@ package struct ServerSecurer: ConnectionSecurer {
 
     package func secure(_ socket: SharedDescriptor, peerAddress: String) throws -> (Channel, Peer.Protection) {
         let secured = try daemon.secure(
-            socket, HandshakeRequest(peerName: peerAddress, mutual: mutual, deadline: .after(seconds: patience)))
+            socket, HandshakeRequest(peerName: peerAddress, mutual: mutual(), deadline: .after(seconds: patience)))
         let protection = secured.peer.map { Peer.Protection.mutual($0.certificate) }
         return (secured.channel, protection ?? .tls)
     }

@@ -225,7 +225,8 @@ import Testing
             let disk = try SmallFileSystem(at: site.data + "/disk", size: "4m")
             // The export's file system is another one, and it is not crossed: this one is exported itself.
             let xferd = try RunningProgram([
-                Programs.path("xferd"), "--export", "/small=\(disk.path),rw", "--listen", "127.0.0.1:0", "--tlssd",
+                Programs.path("xferd"), "--export", "/small=\(disk.path),rw,no_root_squash", "--listen", "127.0.0.1:0",
+                "--tlssd",
                 site.directory.path + "/tlssd.sock", "--record-layer", layer.rawValue, "--announce",
             ])
             let port = try #require(UInt16(try xferd.line()))

@@ -58,10 +58,12 @@ struct Serve: ParsableCommand {
         let announcement = try Pipe(capacity: 4096)
         try announcement.readEnd.setNonblocking(false)
         let host = address.contains(":") ? "[\(address)]" : address
+        // Who has the client's certificate acts as who serves, whatever its user is called there.
+        let options = "\(rw ? "rw" : "ro"),all_squash,anonuid=\(geteuid()),anongid=\(getegid())"
         let xferd = try ChildProcess(
             program,
             [
-                "--export", "\(export)=\(directory),\(rw ? "rw" : "ro")", "--listen", "\(host):\(port)", "--tlssd",
+                "--export", "\(export)=\(directory),\(options)", "--listen", "\(host):\(port)", "--tlssd",
                 tlssd.path, "--record-layer", recordLayer, "--state", state, "--announce",
                 "--exit-with-standard-input", "--log-level", logLevel,
             ], output: announcement.writeEnd.raw)

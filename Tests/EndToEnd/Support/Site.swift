@@ -41,7 +41,8 @@ final class Site: Sendable {
         try tlssd.logged("ready")
         xferd = try RunningProgram(
             [
-                Programs.path("xferd"), "--export", "/data=\(path)/data,rw", "--export", "/public=\(path)/public,ro",
+                Programs.path("xferd"), "--export", "/data=\(path)/data,rw,no_root_squash",
+                "--export", "/public=\(path)/public,ro,no_root_squash",
                 "--listen", setup.listen, "--tlssd", path + "/tlssd.sock", "--record-layer", layer.rawValue,
                 "--announce",
                 "--log-level", "debug",
