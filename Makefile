@@ -110,13 +110,15 @@ install: ## programs, service units and users, under PREFIX (and DESTDIR); run `
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/tlsd
 	install -m 755 $(addprefix .build/release/,$(programs)) $(bindir)
-	@# An administrator's options are kept
+	@# An administrator's options and exports are kept
 	@for daemon in $(daemons); do \
 	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' Daemons/$$daemon/$$daemon.service >$(unitdir)/$$daemon.service && \
 	    chmod 644 $(unitdir)/$$daemon.service || exit 1; \
 	    options=$(DESTDIR)$(SYSCONFDIR)/default/$$daemon; \
 	    [[ -e $$options ]] || install -m 644 Daemons/$$daemon/$$daemon.default $$options || exit 1; \
 	done
+	@exports=$(DESTDIR)$(SYSCONFDIR)/tlsd/exports; \
+	    [[ -e $$exports ]] || install -m 644 Daemons/xferd/exports.sample $$exports
 	@# The daemons' sockets stand in one directory that neither may clear of the other's
 	@printf '%s\n' 'g tlsd -' 'u tlssd -:tlsd "TLS handshakes, server side"' \
 	    'u tlscd -:tlsd "TLS handshakes, client side"' 'u xferd - "File server"' \

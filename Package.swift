@@ -86,7 +86,7 @@ let package = Package(
             name: "xferd",
             dependencies: ["Daemon", "FileServer", "Handshake", "RPC", "SecureChannel", "Kernel", argumentParser, log],
             path: "Daemons/xferd",
-            exclude: ["xferd.service", "xferd.default"], swiftSettings: strict),
+            exclude: ["xferd.service", "xferd.default", "exports.sample"], swiftSettings: strict),
         .executableTarget(
             name: "xfer",
             dependencies: [
