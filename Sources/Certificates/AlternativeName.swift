@@ -18,14 +18,8 @@ package enum AlternativeName: Sendable, Equatable {
     package init(_ text: String) throws(CertificateError) {
         if let bytes = SocketAddress.numericBytes(text) {
             self = .address(bytes)
-        } else if let at = text.firstIndex(of: "@") {
-            let user = text[..<at]
-            let characters = user.utf8.allSatisfy { Self.isLetterOrDigit($0) || "-_.".utf8.contains($0) }
-            guard !user.isEmpty, user.utf8.count <= 64, characters else {
-                throw CertificateError(.invalidName, "'\(printable(text))': not a user@domain")
-            }
-            try Self.checkDNSName(String(text[text.index(after: at)...]))
-            self = .user(text)
+        } else if text.utf8.contains(UInt8(ascii: "@")) {
+            self = .user("\(try UserName(text))")
         } else {
             try Self.checkDNSName(text)
             self = .dns(text)
@@ -59,7 +53,7 @@ package enum AlternativeName: Sendable, Equatable {
         }
     }
 
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    static func isLetterOrDigit(_ byte: UInt8) -> Bool {
         (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
     }
 }

@@ -145,7 +145,7 @@ package struct CertificateAuthority: Sendable {
     ///
     /// - Parameters:
     ///   - name: the common name, 1 to 64 characters.
-    ///   - alternativeNames: DNS names, addresses in digits, `user@domain`; see ``AlternativeName``.
+    ///   - alternativeNames: DNS names, addresses in digits, `user@domain`, one at most; see ``AlternativeName``.
     ///   - file: the files are FILE.pem and FILE.key; `name` where nil.
     package func issueClient(
         name: String, alternativeNames: [String] = [], file: String? = nil, in target: String? = nil,
@@ -154,6 +154,10 @@ package struct CertificateAuthority: Sendable {
         try Self.checkCommonName(name)
         var alternatives: [AlternativeName] = []
         for text in alternativeNames { alternatives.append(try AlternativeName(text)) }
+        let users = alternatives.count { if case .user = $0 { true } else { false } }
+        guard users <= 1 else {
+            throw CertificateError(.invalidName, "\(users) users for one certificate, where a server takes one")
+        }
         let template = CertificateTemplate(
             role: .client, commonName: name, alternativeNames: alternatives,
             validity: try Self.chosen(validity, Self.issuedDays))

@@ -17,6 +17,8 @@ package struct CertificateDescription: Sendable, Equatable {
     package let notAfter: Int?
     /// Dotted object identifiers; nil where the certificate has no such extension.
     package let extendedKeyUsages: [String]?
+    /// The user it stands for.
+    package let userName: UserName.Claim
 
     /// - Parameter certificate: an X509*, which stays the caller's.
     package init(of certificate: OpaquePointer) {
@@ -24,7 +26,7 @@ package struct CertificateDescription: Sendable, Equatable {
         subject = Self.text(of: X509_get_subject_name(certificate))
         issuer = Self.text(of: X509_get_issuer_name(certificate))
         serial = Self.serial(of: certificate)
-        alternativeNames = Self.alternativeNames(of: certificate)
+        (alternativeNames, userName) = Self.alternativeNames(of: certificate)
         fingerprint = Self.fingerprint(of: certificate)
         notBefore = UTCTime.seconds(X509_get0_notBefore(certificate))
         notAfter = UTCTime.seconds(X509_get0_notAfter(certificate))
@@ -78,16 +80,41 @@ package struct CertificateDescription: Sendable, Equatable {
         return result
     }
 
-    private static func alternativeNames(of certificate: OpaquePointer) -> [String] {
-        guard let list = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
+    private static func alternativeNames(of certificate: OpaquePointer) -> ([String], UserName.Claim) {
+        var critical: Int32 = 0
+        guard let list = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, nil) else {
+            // -1: there are none. Otherwise there are some that cannot be read, or the extension is there twice.
+            return ([], critical == -1 ? .nobody : .unusable("the subject alternative names cannot be read"))
+        }
         let names = OpaquePointer(list)
         defer { GENERAL_NAMES_free(names) }
         var result: [String] = []
+        var users: [UserName.Claim] = []
         for index in 0..<max(0, OPENSSL_sk_num(names)) {
             guard let name = OPENSSL_sk_value(names, index) else { continue }
-            result.append(text(of: name.assumingMemoryBound(to: GENERAL_NAME.self).pointee))
+            let general = name.assumingMemoryBound(to: GENERAL_NAME.self).pointee
+            result.append(text(of: general))
+            if let user = user(of: general) { users.append(user) }
         }
-        return result
+        guard users.count <= 1 else {
+            return (result, .unusable("the certificate names \(users.count) users, not one"))
+        }
+        return (result, users.first ?? .nobody)
+    }
+
+    /// - Returns: nil where the name is no user's.
+    private static func user(of name: GENERAL_NAME) -> UserName.Claim? {
+        guard name.type == GEN_OTHERNAME, let other = name.d.otherName,
+            identifier(other.pointee.type_id) == AlternativeName.userIdentifier
+        else { return nil }
+        guard let value = other.pointee.value, value.pointee.type == V_ASN1_UTF8STRING,
+            let text = String(validating: bytes(value.pointee.value.asn1_string), as: UTF8.self)
+        else { return .unusable("the certificate's user is no UTF8String") }
+        do throws(CertificateError) {
+            return .one(try UserName(text))
+        } catch {
+            return .unusable("the certificate's user \(error.reason)")
+        }
     }
 
     private static func text(of name: GENERAL_NAME) -> String {

@@ -33,6 +33,41 @@ import Testing
         }
     }
 
+    /// In OpenSSL's words, the name that FreeBSD's rpc.tlsservd looks for.
+    @Test func aClientsUser() throws {
+        let directory = try Directory()
+        #expect(try run(directory, "init").status == 0)
+        let made = try run(directory, "issue", "--client", "alice", "--user", "alice@example.org")
+        #expect(made.status == 0, "\(made)")
+        let parsed = try RunningProgram(
+            [
+                "openssl", "asn1parse", "-i", "-in", "pki/alice.pem", "-strparse",
+                "\(try offset(of: "alice", directory))",
+            ],
+            directory: directory.path
+        ).wait().output
+        let lines = parsed.split(separator: "\n")
+        let identifier = try #require(
+            lines.firstIndex { $0.contains("OBJECT") && $0.hasSuffix(":1.3.6.1.4.1.2238.1.1.1") })
+        #expect(lines[(identifier + 1)...].contains { $0.contains("UTF8STRING") && $0.hasSuffix(":alice@example.org") })
+        for user in ["alice", "alice@", "a b@example.org", "alice@*.org", "a@b@c"] {
+            let refused = try run(directory, "issue", "--client", "bob", "--user", user)
+            #expect(refused.status != 0 && refused.error.contains("user@domain"), "\(refused)")
+        }
+        expectFailure(
+            try run(directory, "issue", "--server", "a.example", "--user", "a@b"), status: 2, "--user", "--client")
+    }
+
+    /// Where the subject alternative names begin in a certificate.
+    private func offset(of name: String, _ directory: Directory) throws -> Int {
+        let lines = try RunningProgram(
+            ["openssl", "asn1parse", "-in", "pki/\(name).pem"], directory: directory.path
+        ).wait().output.split(separator: "\n")
+        let title = try #require(lines.firstIndex { $0.hasSuffix("X509v3 Subject Alternative Name") })
+        let value = try #require(lines[title...].first { $0.contains("OCTET STRING") })
+        return try #require(Int(value.split(separator: ":")[0].filter { $0 != " " }))
+    }
+
     @Test func refusesWithAReason() throws {
         let directory = try Directory()
         expectFailure(try run(directory, "issue", "--client", "a"), "pki/ca.pem")

@@ -10,6 +10,7 @@ struct PKI: ParsableCommand {
               xfer pki init
               xfer pki issue --server files.example.net 192.0.2.7
               xfer pki issue --client alice
+              xfer pki issue --client alice --user alice@example.net
             """,
         subcommands: [Initialize.self, Issue.self])
 
@@ -48,6 +49,13 @@ struct PKI: ParsableCommand {
 
         @Option(
             name: .long,
+            help: ArgumentHelp(
+                "With --client: the user it stands for where the server maps users (tlssd --certuser).",
+                valueName: "user@domain"))
+        var user: String?
+
+        @Option(
+            name: .long,
             help: ArgumentHelp("Write NAME.pem and NAME.key; the first name where left out.", valueName: "name"))
         var file: String?
 
@@ -67,6 +75,8 @@ struct PKI: ParsableCommand {
             guard server == !names.isEmpty else {
                 throw ValidationError(server ? "--server wants a name or an address" : "--client takes one name")
             }
+            guard user == nil || client != nil else { throw ValidationError("--user goes with --client") }
+            guard user?.contains("@") != false else { throw ValidationError("--user: user@domain is wanted") }
             guard (1...36500).contains(days) else { throw ValidationError("--days: 1 to 36500") }
         }
 
@@ -75,7 +85,9 @@ struct PKI: ParsableCommand {
             let issued: CertificateAuthority.Issued
             let validity = try Validity.days(days)
             if let client {
-                issued = try authority.issueClient(name: client, file: file, validity: validity, replace: replace)
+                issued = try authority.issueClient(
+                    name: client, alternativeNames: user.map { [$0] } ?? [], file: file, validity: validity,
+                    replace: replace)
             } else {
                 issued = try authority.issueServer(names: names, file: file, validity: validity, replace: replace)
             }
