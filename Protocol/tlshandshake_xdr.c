@@ -99,6 +99,8 @@ xdr_tls_identity (XDR *xdrs, tls_identity *objp)
 	 if (!xdr_array (xdrs, (char **)&objp->alternative_names.alternative_names_val, (u_int *) &objp->alternative_names.alternative_names_len, TLS_MAXALTNAMES,
 		sizeof (tls_altname), (xdrproc_t) xdr_tls_altname))
 		 return FALSE;
+	 if (!xdr_string (xdrs, &objp->user_name, TLS_MAXUSERNAME))
+		 return FALSE;
 	return TRUE;
 }
 
@@ -128,6 +130,8 @@ xdr_tls_user (XDR *xdrs, tls_user *objp)
 	register int32_t *buf;
 
 	 if (!xdr_u_int (xdrs, &objp->uid))
+		 return FALSE;
+	 if (!xdr_u_int (xdrs, &objp->gid))
 		 return FALSE;
 	 if (!xdr_array (xdrs, (char **)&objp->gids.gids_val, (u_int *) &objp->gids.gids_len, TLS_MAXGIDS,
 		sizeof (u_int), (xdrproc_t) xdr_u_int))
@@ -234,6 +238,16 @@ xdr_tls_rekey_res (XDR *xdrs, tls_rekey_res *objp)
 
 	 if (!xdr_tls_status (xdrs, &objp->status))
 		 return FALSE;
+	 if (!xdr_string (xdrs, &objp->reason, TLS_MAXREASON))
+		 return FALSE;
+	return TRUE;
+}
+
+bool_t
+xdr_tls_ended (XDR *xdrs, tls_ended *objp)
+{
+	register int32_t *buf;
+
 	 if (!xdr_string (xdrs, &objp->reason, TLS_MAXREASON))
 		 return FALSE;
 	return TRUE;

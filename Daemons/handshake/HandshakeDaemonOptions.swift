@@ -2,7 +2,7 @@ package import ArgumentParser
 import Certificates
 package import Daemon
 import Glibc
-import Handshake
+package import Handshake
 import Kernel
 import Logging
 package import SecureChannel
@@ -86,10 +86,12 @@ package struct HandshakeDaemonOptions: ParsableArguments {
         }
     }
 
-    /// Runs the daemon until SIGTERM or SIGINT; SIGHUP loads certificates, key, authorities and revocation lists anew.
+    /// Runs the daemon until SIGTERM or SIGINT; SIGHUP loads certificates, key, authorities and revocation lists anew, and
+    /// ends the sessions whose peers' certificates do not pass any more.
     ///
+    /// - Parameter users: who certificates' users are on this machine; nil: nobody is asked.
     /// - Throws: what kept it from starting.
-    package func run(_ name: String, role: Channel.Role) throws {
+    package func run(_ name: String, role: Channel.Role, users: UserMap? = nil) throws {
         let logger = log.logger(name)
         ProcessSetup.raiseDescriptorLimit()
         ProcessSetup.hideMemory()
@@ -104,13 +106,14 @@ package struct HandshakeDaemonOptions: ParsableArguments {
             }
         try listener.setNonblocking(true)
         let server = try HandshakeServer(
-            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: allow), longest: deadline,
-            log: logger)
+            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: allow), users: users,
+            longest: deadline, log: logger)
         let certificate = handshaker.certificate
         logger.notice(
             "ready",
             metadata: [
-                "socket": "\(socket ?? "inherited")", "certificate": "\(certificate?.subject ?? "none")",
+                "socket": "\(socket ?? "inherited")", "users": "\(users.map { "of \($0.domain)" } ?? "not mapped")",
+                "certificate": "\(certificate?.subject ?? "none")",
                 "kernel TLS": "\(KernelTLS.obstacle(to: .aes128GCM) ?? "yes")",
             ])
         let raw = listener.raw
@@ -125,9 +128,12 @@ package struct HandshakeDaemonOptions: ParsableArguments {
         while try events.next() == .reload {
             do throws(CertificateError) {
                 try handshaker.reload()
+                let ended = server.recheck()
                 logger.notice(
                     "certificates loaded anew",
-                    metadata: ["certificate": "\(handshaker.certificate?.subject ?? "none")"])
+                    metadata: [
+                        "certificate": "\(handshaker.certificate?.subject ?? "none")", "sessions ended": "\(ended)",
+                    ])
             } catch {
                 logger.error("certificates stay as they were", metadata: ["reason": "\(error)"])
             }

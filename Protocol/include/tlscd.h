@@ -31,6 +31,9 @@ extern  void * tlscd_disconnect_1_svc(void *, struct svc_req *);
 #define TLSCD_REKEY 3
 extern  tls_rekey_res * tlscd_rekey_1(tls_rekey_args *, CLIENT *);
 extern  tls_rekey_res * tlscd_rekey_1_svc(tls_rekey_args *, struct svc_req *);
+#define TLSCD_ENDED 4
+extern  void * tlscd_ended_1(tls_ended *, CLIENT *);
+extern  void * tlscd_ended_1_svc(tls_ended *, struct svc_req *);
 extern int tlscd_1_freeresult (SVCXPRT *, xdrproc_t, caddr_t);
 
 #else /* K&R C */
@@ -46,6 +49,9 @@ extern  void * tlscd_disconnect_1_svc();
 #define TLSCD_REKEY 3
 extern  tls_rekey_res * tlscd_rekey_1();
 extern  tls_rekey_res * tlscd_rekey_1_svc();
+#define TLSCD_ENDED 4
+extern  void * tlscd_ended_1();
+extern  void * tlscd_ended_1_svc();
 extern int tlscd_1_freeresult ();
 #endif /* K&R C */
 

@@ -20,7 +20,8 @@ extern "C" {
 #define TLS_MAXFINGERPRINT 64
 #define TLS_MAXALTNAME 1024
 #define TLS_MAXALTNAMES 64
-#define TLS_MAXGIDS 64
+#define TLS_MAXGIDS 65536
+#define TLS_MAXUSERNAME 320
 #define TLS_MAXALPN 255
 #define TLS_MAXSECRET 48
 
@@ -77,6 +78,7 @@ struct tls_identity {
 		u_int alternative_names_len;
 		tls_altname *alternative_names_val;
 	} alternative_names;
+	char *user_name;
 };
 typedef struct tls_identity tls_identity;
 
@@ -90,6 +92,7 @@ typedef struct tls_optional_identity tls_optional_identity;
 
 struct tls_user {
 	u_int uid;
+	u_int gid;
 	struct {
 		u_int gids_len;
 		u_int *gids_val;
@@ -147,6 +150,11 @@ struct tls_rekey_res {
 };
 typedef struct tls_rekey_res tls_rekey_res;
 
+struct tls_ended {
+	char *reason;
+};
+typedef struct tls_ended tls_ended;
+
 /* the xdr functions */
 
 #if defined(__STDC__) || defined(__cplusplus)
@@ -167,6 +175,7 @@ extern  bool_t xdr_tls_connect_res (XDR *, tls_connect_res*);
 extern  bool_t xdr_tls_direction (XDR *, tls_direction*);
 extern  bool_t xdr_tls_rekey_args (XDR *, tls_rekey_args*);
 extern  bool_t xdr_tls_rekey_res (XDR *, tls_rekey_res*);
+extern  bool_t xdr_tls_ended (XDR *, tls_ended*);
 
 #else /* K&R C */
 extern bool_t xdr_tls_layer_wish ();
@@ -186,6 +195,7 @@ extern bool_t xdr_tls_connect_res ();
 extern bool_t xdr_tls_direction ();
 extern bool_t xdr_tls_rekey_args ();
 extern bool_t xdr_tls_rekey_res ();
+extern bool_t xdr_tls_ended ();
 
 #endif /* K&R C */
 

@@ -1,5 +1,6 @@
 #include "CUpcall.h"
 
+#include <arpa/inet.h>
 #include <rpc/rpc.h>
 #include <rpc/svc_auth.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 // Both programs have the same procedures: the numbers are in both .x files.
 _Static_assert(TLSCD_NULL == TLSSD_NULL && TLSCD_CONNECT == TLSSD_CONNECT && TLSCD_DISCONNECT == TLSSD_DISCONNECT &&
-                   TLSCD_REKEY == TLSSD_REKEY,
+                   TLSCD_REKEY == TLSSD_REKEY && TLSCD_ENDED == TLSSD_ENDED,
                "tlscd.x and tlssd.x");
 
 struct upcall_client {
@@ -163,4 +164,53 @@ bool upcall_server_answer_connect(upcall_server *server, const tls_connect_res *
 
 bool upcall_server_answer_rekey(upcall_server *server, const tls_rekey_res *result) {
     return svc_sendreply(server->transport, (xdrproc_t)xdr_tls_rekey_res, (void *)result);
+}
+
+// A record mark, a call's header without credentials, and the reason
+enum { ENDED_SPACE = 4 + 128 + TLS_MAXREASON };
+
+static void ended_call(struct rpc_msg *message, char *space) {
+    memset(message, 0, sizeof *message);
+    message->rm_direction = CALL;
+    message->rm_call.cb_rpcvers = RPC_MSG_VERSION;
+    message->rm_call.cb_proc = TLSCD_ENDED;
+    message->rm_call.cb_cred.oa_base = space;
+    message->rm_call.cb_verf.oa_base = space + MAX_AUTH_BYTES;
+}
+
+bool upcall_send_ended(int socket, uint32_t program, uint32_t version, char *reason) {
+    char space[2 * MAX_AUTH_BYTES];
+    char bytes[ENDED_SPACE];
+    struct rpc_msg message;
+    tls_ended ended = {.reason = reason};
+    XDR out;
+    ended_call(&message, space);
+    message.rm_call.cb_prog = program;
+    message.rm_call.cb_vers = version;
+    xdrmem_create(&out, bytes + 4, sizeof bytes - 4, XDR_ENCODE);
+    bool encoded = xdr_callmsg(&out, &message) && xdr_tls_ended(&out, &ended);
+    uint32_t count = xdr_getpos(&out);
+    xdr_destroy(&out);
+    if (!encoded) return false;
+    uint32_t mark = htonl(count | 0x80000000);
+    memcpy(bytes, &mark, sizeof mark);
+    return send(socket, bytes, count + 4, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)count + 4;
+}
+
+char *upcall_take_ended(int socket, uint32_t program, uint32_t version) {
+    char space[2 * MAX_AUTH_BYTES];
+    char bytes[ENDED_SPACE];
+    struct rpc_msg message;
+    tls_ended ended = {0};
+    XDR in;
+    ssize_t count = recv(socket, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (count <= 4) return NULL;
+    ended_call(&message, space);
+    xdrmem_create(&in, bytes + 4, count - 4, XDR_DECODE);
+    bool decoded = xdr_callmsg(&in, &message) && message.rm_call.cb_prog == program &&
+                   message.rm_call.cb_vers == version && message.rm_call.cb_proc == TLSCD_ENDED &&
+                   xdr_tls_ended(&in, &ended);
+    xdr_destroy(&in);
+    if (!decoded) xdr_free((xdrproc_t)xdr_tls_ended, (char *)&ended);
+    return decoded ? ended.reason : NULL;
 }

@@ -9,6 +9,27 @@ package final class Certificate: @unchecked Sendable {
     /// - Parameter takingOwnershipOf: an X509* whose reference nobody else gives back.
     package init(takingOwnershipOf pointer: OpaquePointer) { self.pointer = pointer }
 
+    /// - Returns: nil where the bytes are no certificate in DER, or there is no memory for it.
+    package init?(der: [UInt8]) {
+        OpenSSLError.clear()
+        defer { OpenSSLError.clear() }
+        let made = der.withUnsafeBufferPointer { bytes -> OpaquePointer? in
+            var start = bytes.baseAddress
+            return d2i_X509(nil, &start, bytes.count)
+        }
+        guard let made else { return nil }
+        pointer = made
+    }
+
+    /// The bytes of an X509*, which stays the caller's, in DER; empty where there is no memory for them.
+    package static func der(of certificate: OpaquePointer) -> [UInt8] {
+        var bytes: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509(certificate, &bytes)
+        guard count > 0, let bytes else { return [] }
+        defer { CRYPTO_free(bytes, #file, #line) }
+        return Array(UnsafeBufferPointer(start: bytes, count: Int(count)))
+    }
+
     deinit { X509_free(pointer) }
 
     package var description: CertificateDescription { CertificateDescription(of: pointer) }

@@ -1,5 +1,6 @@
 import Glibc
 package import Kernel
+import RPC
 
 /// Who may have a daemon do handshakes with its keys: root, the daemon's own user, and those named with `--allow`.
 package struct CallerPolicy: Sendable {
@@ -29,26 +30,9 @@ package struct CallerPolicy: Sendable {
 
     package func allows(_ caller: PeerCredentials) -> Bool {
         if users.contains(caller.user) || groups.contains(caller.group) { return true }
-        return !groups.isEmpty && Self.groups(of: caller.user).contains { groups.contains($0) }
-    }
-
-    /// The groups of a user in the system's data base; SO_PEERCRED tells the primary one alone.
-    private static func groups(of user: uid_t) -> [gid_t] {
-        // Many handshakes ask at once, and getpwuid(3) has one answer for all of them: another user's, then.
-        var entry = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var space = [CChar](repeating: 0, count: 65536)
-        var list = [gid_t](repeating: 0, count: 256)
-        var count = Int32(list.count)
-        let isKnown = space.withUnsafeMutableBufferPointer { space in
-            guard let start = space.baseAddress,
-                getpwuid_r(user, &entry, start, space.count, &found) == 0, found != nil,
-                let name = entry.pw_name
-            else { return false }
-            return getgrouplist(name, entry.pw_gid, &list, &count) >= 0
-        }
-        guard isKnown else { return [] }
-        return Array(list.prefix(Int(count)))
+        // SO_PEERCRED tells the primary group alone.
+        guard !groups.isEmpty, let user = try? UserDatabase.user(number: caller.user) else { return false }
+        return user.groups.contains { groups.contains($0) }
     }
 }
 

@@ -3,6 +3,7 @@ import CUpcall
 import Glibc
 package import Kernel
 package import Logging
+import RPC
 package import SecureChannel
 import Synchronization
 import SystemPackage
@@ -10,11 +11,13 @@ import SystemPackage
 /// A handshake daemon: answers upcalls on an AF_LOCAL socket (Protocol/tlscd.x, tlssd.x).
 ///
 /// Each handshake has a thread of its own while it lasts, and a deadline, so a silent peer costs nobody else anything.
-/// A session whose handshake is over costs a descriptor and a small object: it waits in epoll for its end or a REKEY.
+/// A session whose handshake is over costs two descriptors, its caller's and the connection's, and a small object with the
+/// peer's certificate: it waits in epoll for its end or a REKEY.
 package final class HandshakeServer: Sendable {
     private let role: Channel.Role
     private let handshaker: any Handshaker
     private let callers: CallerPolicy
+    private let users: UserMap?
     private let log: Logger
     /// Seconds a handshake may take at most, whatever the engine asks for.
     private let longest: Double
@@ -22,6 +25,8 @@ package final class HandshakeServer: Sendable {
     private let waiting: Epoll
     private let stopping: EventDescriptor
     private let sessions = Mutex<Table>(Table())
+    /// How often what is trusted has changed.
+    private let trust = Mutex(0)
 
     private struct Table {
         var open: [UInt64: UpcallSession] = [:]
@@ -30,13 +35,17 @@ package final class HandshakeServer: Sendable {
 
     private static let stopToken: UInt64 = 0
 
-    /// - Parameter longest: seconds, more than zero.
+    /// - Parameters:
+    ///   - users: who certificates' users are on this machine; nil: nobody is asked.
+    ///   - longest: seconds, more than zero.
     package init(
-        role: Channel.Role, handshaker: any Handshaker, callers: CallerPolicy, longest: Double, log: Logger
+        role: Channel.Role, handshaker: any Handshaker, callers: CallerPolicy, users: UserMap? = nil, longest: Double,
+        log: Logger
     ) throws(SystemError) {
         self.role = role
         self.handshaker = handshaker
         self.callers = callers
+        self.users = users
         self.longest = longest
         self.log = log
         waiting = try Epoll()
@@ -66,6 +75,27 @@ package final class HandshakeServer: Sendable {
 
     /// Handshakes that succeeded and whose sessions are open.
     package var sessionCount: Int { sessions.withLock { $0.open.values.count { $0.isEstablished } } }
+
+    /// Checks the peers' certificates of all sessions again, after authorities or revocation lists were loaded anew, and
+    /// ends the sessions of those that do not pass (RFC 9289 section 5.2.1). Sessions of an earlier run of the daemon go on.
+    ///
+    /// - Returns: how many it ended.
+    @discardableResult
+    package func recheck() -> Int {
+        trust.withLock { $0 += 1 }
+        var ended = 0
+        for session in sessions.withLock({ Array($0.open.values) }) {
+            let chain = session.chain
+            guard !chain.isEmpty, let reason = handshaker.objection(to: chain), session.end(reason, role: role) else {
+                continue
+            }
+            ended += 1
+            var label = session.label
+            label["reason"] = "\(reason)"
+            log.warning("session ended by a check of its certificate", metadata: label)
+        }
+        return ended
+    }
 
     private func watch() {
         while true {
@@ -180,9 +210,12 @@ package final class HandshakeServer: Sendable {
             throw HandshakeFailure(.recordLayer, "the record layer 'kernel' cannot be had: \(obstacle)")
         }
         let seconds = min(longest, Double(arguments.deadline_milliseconds) / 1000)
-        let outcome = try handshaker.handshake(
+        let begun = trust.withLock { $0 }
+        var outcome = try handshaker.handshake(
             on: socket.raw,
             HandshakeRequest(peerName: name, mutual: arguments.mutual != 0, deadline: .after(seconds: seconds)))
+        let user = user(of: outcome, peer: name)
+        outcome.peer?.user = user
         let obstacle = wish == TLS_LAYER_WANT_USER ? "not wanted" : KernelTLS.obstacle(to: outcome.secrets.suite)
         if wish == TLS_LAYER_WANT_KERNEL, let obstacle {
             throw HandshakeFailure(.recordLayer, "the record layer 'kernel' cannot be had: \(obstacle)")
@@ -196,9 +229,36 @@ package final class HandshakeServer: Sendable {
                 throw HandshakeFailure(.recordLayer, "the kernel did not take the keys: \(error)")
             }
         }
-        session.establish(outcome, layer: layer, role: role, peer: name)
+        session.establish(outcome, on: socket, layer: layer, role: role, peer: name)
+        // The handshake may have gone by what was trusted before a reload whose recheck() had not met this session yet.
+        if trust.withLock({ $0 }) != begun, let reason = handshaker.objection(to: session.chain) {
+            throw HandshakeFailure(.peerRefused, reason)
+        }
         log.info("session secured", metadata: session.label)
         return UpcallCoding.session(outcome, layer: layer)
+    }
+
+    /// Who the certificate's user is here. Each reason for nobody is a line in the log.
+    private func user(of outcome: HandshakeOutcome, peer: String) -> MappedUser? {
+        guard let identity = outcome.peer else { return nil }
+        var reason = outcome.remark
+        var user: MappedUser?
+        if let users, let name = identity.userName {
+            do throws(UserMap.Refusal) {
+                user = try users.user(of: name)
+            } catch {
+                reason = "\(error)"
+            }
+        }
+        if let reason {
+            log.warning(
+                "the certificate's user is not mapped",
+                metadata: [
+                    "peer": "\(peer)", "certificate": "\(identity.subject) serial \(identity.serial)",
+                    "reason": "\(reason)",
+                ])
+        }
+        return user
     }
 
     /// What a peer said that ended the connection before the kernel had its keys, which it takes on a whole connection only.

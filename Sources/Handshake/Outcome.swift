@@ -1,4 +1,5 @@
 package import Kernel
+package import RPC
 package import SecureChannel
 
 /// What an engine asks a handshake daemon for, for one connected TCP socket.
@@ -23,14 +24,23 @@ package struct HandshakeRequest: Sendable {
 package struct HandshakeOutcome: Sendable {
     package let secrets: SessionSecrets
     /// Nil where the client showed no certificate.
-    package let peer: PeerIdentity?
+    package var peer: PeerIdentity?
     /// The ALPN protocol that was agreed on; nil where the peer has no ALPN (RFC 9289 section 5: the field's peers do not).
     package let applicationProtocol: String?
+    /// What the peer's certificate says that was left out of account, and why: for the log.
+    package let remark: String?
+    /// The peer's certificate and those that stand above it, in DER, leaf first: what a later check goes by.
+    package let chain: [[UInt8]]
 
-    package init(secrets: SessionSecrets, peer: PeerIdentity?, applicationProtocol: String?) {
+    package init(
+        secrets: SessionSecrets, peer: PeerIdentity?, applicationProtocol: String?, remark: String? = nil,
+        chain: [[UInt8]] = []
+    ) {
         self.secrets = secrets
         self.peer = peer
         self.applicationProtocol = applicationProtocol
+        self.remark = remark
+        self.chain = chain
     }
 }
 
@@ -45,13 +55,22 @@ package struct PeerIdentity: Sendable, Equatable {
     package let alternativeNames: [String]
     /// SHA-256 of the certificate in hexadecimal, lower case, without colons.
     package let fingerprint: String
+    /// The one otherName 1.3.6.1.4.1.2238.1.1.1, `user@domain`; nil where there is none that is well formed.
+    package let userName: String?
+    /// Who that is on the daemon's machine; nil where the daemon maps no users, or does not map this one.
+    package var user: MappedUser?
 
-    package init(subject: String, issuer: String, serial: String, alternativeNames: [String], fingerprint: String) {
+    package init(
+        subject: String, issuer: String, serial: String, alternativeNames: [String], fingerprint: String,
+        userName: String? = nil, user: MappedUser? = nil
+    ) {
         self.subject = subject
         self.issuer = issuer
         self.serial = serial
         self.alternativeNames = alternativeNames
         self.fingerprint = fingerprint
+        self.userName = userName
+        self.user = user
     }
 }
 
@@ -97,4 +116,11 @@ package protocol Handshaker: Sendable {
     ///   - request: what is wanted.
     /// - Throws: ``HandshakeFailure``; a TLS alert has been sent where the protocol has one for the reason.
     func handshake(on socket: Int32, _ request: HandshakeRequest) throws(HandshakeFailure) -> HandshakeOutcome
+
+    /// Checks a certificate again that a handshake's outcome had, with what is trusted and revoked now (RFC 9289 section
+    /// 5.2.1).
+    ///
+    /// - Parameter chain: ``HandshakeOutcome/chain``.
+    /// - Returns: what is wrong with it; nil where it is as good as it was.
+    func objection(to chain: [[UInt8]]) -> String?
 }

@@ -9,7 +9,8 @@ package struct ServerSecurer: ConnectionSecurer {
     private let patience: Double
 
     /// - Parameters:
-    ///   - mutual: whether a client must show a certificate: `xprtsec=mtls`. Asked for each handshake.
+    ///   - mutual: whether a client must show a certificate: `xprtsec=mtls`. Asked at each handshake, since exports may
+    ///     be loaded anew between two; from any thread.
     ///   - patience: seconds a handshake may take.
     package init(daemon: HandshakeDaemon, mutual: @escaping @Sendable () -> Bool, patience: Double) {
         self.daemon = daemon
@@ -31,6 +32,7 @@ extension PeerIdentity {
         let marker = "DNS:"
         return PeerCertificate(
             fingerprint: fingerprint, subject: subject,
-            hosts: alternativeNames.filter { $0.hasPrefix(marker) }.map { $0.dropFirst(marker.count).lowercased() })
+            hosts: alternativeNames.filter { $0.hasPrefix(marker) }.map { $0.dropFirst(marker.count).lowercased() },
+            userName: userName, user: user)
     }
 }

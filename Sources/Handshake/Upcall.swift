@@ -6,7 +6,7 @@ import SecureChannel
 import Synchronization
 
 /// One session with a handshake daemon: its AF_LOCAL connection, open as long as the TLS session lives. Its end is DISCONNECT.
-final class Upcall: Rekeyer {
+final class Upcall: Rekeyer, DaemonSession {
     private struct Handle: ~Copyable, @unchecked Sendable {
         // Unchecked: libtirpc's handle is used under the mutex alone.
         let client: OpaquePointer
@@ -16,14 +16,17 @@ final class Upcall: Rekeyer {
     }
 
     private let handle: Mutex<Handle>
+    private let program: UInt32
+    private static let version: UInt32 = 1
     private let socket = Mutex<SharedDescriptor?>(nil)
 
     /// - Parameter takingOwnershipOf: connected and blocking.
     /// - Returns: nil where there is no memory for it.
     init?(takingOwnershipOf socket: consuming Descriptor, program: UInt32) {
         let raw = socket.raw
-        guard let client = upcall_client_create(raw, program, 1) else { return nil }
+        guard let client = upcall_client_create(raw, program, Self.version) else { return nil }
         _ = socket.release()
+        self.program = program
         handle = Mutex(Handle(client: client, descriptor: raw))
     }
 
@@ -52,6 +55,15 @@ final class Upcall: Rekeyer {
         case .failure(let error):
             throw HandshakeFailure(.local, "the upcall to \(daemon) failed: \(error)")
         }
+    }
+
+    /// The call ENDED, where the daemon made it.
+    func takeEnd() -> String? {
+        guard let reason = handle.withLock({ upcall_take_ended($0.descriptor, program, Self.version) }) else {
+            return nil
+        }
+        defer { free(reason) }
+        return UpcallCoding.text(reason)
     }
 
     func rekey(_ direction: RekeyDirection) throws(ChannelError) {

@@ -2,6 +2,7 @@ import CProtocol
 import CUpcall
 import Glibc
 import Kernel
+import RPC
 import SecureChannel
 
 /// The types of Protocol/tlshandshake.x to and from Swift. C strings made here are malloc(3)ed, for xdr_free(3) to free.
@@ -53,6 +54,10 @@ enum UpcallCoding {
         if let peer = outcome.peer {
             session.peer.present = 1
             session.peer.tls_optional_identity_u.identity = identity(peer)
+            if let user = peer.user {
+                session.mapped.present = 1
+                session.mapped.tls_optional_user_u.user = mapped(user)
+            }
         }
         var result = tls_connect_res()
         result.status = TLS_SECURED
@@ -66,6 +71,7 @@ enum UpcallCoding {
         identity.issuer = string(peer.issuer, limit: TLS_MAXSUBJECT)
         identity.serial = string(peer.serial, limit: TLS_MAXSERIAL)
         identity.fingerprint = string(peer.fingerprint, limit: TLS_MAXFINGERPRINT)
+        identity.user_name = string(peer.userName ?? "", limit: TLS_MAXUSERNAME)
         let names = peer.alternativeNames.prefix(Int(TLS_MAXALTNAMES))
         if !names.isEmpty {
             let size = MemoryLayout<tls_altname?>.stride
@@ -75,6 +81,24 @@ enum UpcallCoding {
             identity.alternative_names.alternative_names_len = list == nil ? 0 : UInt32(names.count)
         }
         return identity
+    }
+
+    private static func mapped(_ user: MappedUser) -> tls_user {
+        var mapped = tls_user()
+        mapped.uid = user.uid
+        mapped.gid = user.gid
+        let list = calloc(max(1, user.groups.count), MemoryLayout<UInt32>.stride)?.assumingMemoryBound(to: UInt32.self)
+        for (index, group) in user.groups.enumerated() { list?[index] = group }
+        mapped.gids.gids_val = list
+        mapped.gids.gids_len = list == nil ? 0 : UInt32(clamping: user.groups.count)
+        return mapped
+    }
+
+    private static func mapped(_ optional: tls_optional_user) -> MappedUser? {
+        guard optional.present != 0 else { return nil }
+        let user = optional.tls_optional_user_u.user
+        let groups = UnsafeBufferPointer(start: user.gids.gids_val, count: Int(user.gids.gids_len))
+        return MappedUser(uid: user.uid, gid: user.gid, groups: Array(groups))
     }
 
     /// What a daemon answered, checked.
@@ -99,7 +123,8 @@ enum UpcallCoding {
         }
         let alpn = text(session.alpn)
         return Secured(
-            suite: suite, secrets: secrets, peer: session.peer.present != 0 ? identity(session.peer) : nil,
+            suite: suite, secrets: secrets,
+            peer: session.peer.present != 0 ? identity(session.peer, user: mapped(session.mapped)) : nil,
             applicationProtocol: alpn.isEmpty ? nil : alpn)
     }
 
@@ -111,13 +136,15 @@ enum UpcallCoding {
         let applicationProtocol: String?
     }
 
-    private static func identity(_ optional: tls_optional_identity) -> PeerIdentity {
+    private static func identity(_ optional: tls_optional_identity, user: MappedUser?) -> PeerIdentity {
         let identity = optional.tls_optional_identity_u.identity
         let names = UnsafeBufferPointer(
             start: identity.alternative_names.alternative_names_val,
             count: Int(identity.alternative_names.alternative_names_len))
+        let userName = text(identity.user_name)
         return PeerIdentity(
             subject: text(identity.subject), issuer: text(identity.issuer), serial: text(identity.serial),
-            alternativeNames: names.map { text($0) }, fingerprint: text(identity.fingerprint))
+            alternativeNames: names.map { text($0) }, fingerprint: text(identity.fingerprint),
+            userName: userName.isEmpty ? nil : userName, user: user)
     }
 }

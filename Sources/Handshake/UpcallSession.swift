@@ -1,7 +1,9 @@
+import CProtocol
 import CUpcall
 import Glibc
 import Kernel
 import Logging
+import RPC
 import SecureChannel
 import Synchronization
 import SystemPackage
@@ -22,6 +24,10 @@ final class UpcallSession: @unchecked Sendable {
         var suite: CipherSuite?
         var sending: Secret?
         var receiving: Secret?
+        /// The TCP connection and the peer's certificate: kept for a session that has one, to end it when it is revoked.
+        var socket: SharedDescriptor?
+        var chain: [[UInt8]] = []
+        var end: String?
     }
     private let state = Mutex(State())
 
@@ -43,15 +49,46 @@ final class UpcallSession: @unchecked Sendable {
     /// The session in a log line: who, and how it is protected.
     var label: Logger.Metadata { state.withLock { $0.label } }
 
-    func establish(_ outcome: HandshakeOutcome, layer: Channel.Layer, role: Channel.Role, peer: String) {
+    /// The peer's certificate as ``HandshakeOutcome/chain`` has it; empty where there is none, or the session was ended.
+    var chain: [[UInt8]] { state.withLock { $0.end == nil ? $0.chain : [] } }
+
+    /// Ends the TLS session: shuts the TCP connection down, whoever has it, and tells the engine why.
+    ///
+    /// - Returns: whether this call did.
+    func end(_ reason: String, role: Channel.Role) -> Bool {
+        let socket = state.withLock { state -> SharedDescriptor? in
+            guard state.end == nil else { return nil }
+            state.end = reason
+            return state.socket
+        }
+        guard let socket else { return false }
+        // First, so that the engine finds the reason when it meets the end. An engine that cannot take it just meets the end.
+        let text = UpcallCoding.string(reason, limit: TLS_MAXREASON)
+        defer { free(text) }
+        _ = upcall_send_ended(descriptor, UInt32(role == .client ? TLSCD : TLSSD), 1, text)
+        Socket.shutdown(socket.raw)
+        return true
+    }
+
+    func establish(
+        _ outcome: HandshakeOutcome, on socket: SharedDescriptor, layer: Channel.Layer, role: Channel.Role, peer: String
+    ) {
         state.withLock { state in
             state.established = true
+            if !outcome.chain.isEmpty {
+                state.socket = socket
+                state.chain = outcome.chain
+            }
             state.label = [
                 "peer": "\(peer)", "protocol": "TLSv1.3", "cipher": "\(outcome.secrets.suite.name)",
                 "layer": "\(layer)",
                 "alpn": "\(outcome.applicationProtocol ?? "none")",
                 "certificate": "\(outcome.peer.map { "\($0.subject) serial \($0.serial)" } ?? "none")",
             ]
+            if let name = outcome.peer?.userName {
+                let user = outcome.peer?.user.map { "uid \($0.uid)" } ?? "not mapped"
+                state.label["user"] = "\(name) (\(user))"
+            }
             if layer == .kernel {
                 state.suite = outcome.secrets.suite
                 (state.sending, state.receiving) =
@@ -65,6 +102,7 @@ final class UpcallSession: @unchecked Sendable {
     /// Gives the kernel the next key of one direction: RFC 8446 section 7.2.
     func rekey(_ socket: Int32, _ direction: RekeyDirection) throws(HandshakeFailure) {
         let failure = state.withLock { state -> HandshakeFailure? in
+            if let reason = state.end { return HandshakeFailure(.peerRefused, reason) }
             guard let suite = state.suite, let old = direction == .send ? state.sending : state.receiving else {
                 return HandshakeFailure(.local, "this session's keys are not in the kernel")
             }

@@ -390,7 +390,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
             return shared.phase != .closed
         }
         guard first else { return }
-        if let reason {
+        if let reason = current.endedByDaemon() ?? reason {
             server.log.notice("connection closed", metadata: ["peer": "\(peerAddress)", "reason": "\(reason)"])
         } else {
             server.log.debug("connection ended", metadata: ["peer": "\(peerAddress)"])

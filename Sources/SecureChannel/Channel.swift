@@ -1,6 +1,12 @@
 package import Kernel
 import SystemPackage
 
+/// The session with a handshake daemon, which may end the connection: its peer's certificate was revoked, for one.
+package protocol DaemonSession: AnyObject, Sendable {
+    /// The daemon's reason; nil where there is none, or it was taken already.
+    func takeEnd() -> String?
+}
+
 /// A connection's bytes under one of the record layers; two halves that move at once and know nothing of each other, but
 /// that a KeyUpdate received may have one sent.
 package final class Channel: Sendable {
@@ -64,6 +70,9 @@ package final class Channel: Sendable {
             socket, .user, writer: UserRecordWriter(socket: socket, suite: secrets.suite, secret: mine),
             reader: UserRecordReader(socket: socket, suite: secrets.suite, secret: theirs), session: session)
     }
+
+    /// Why the handshake daemon ended this connection; nil where it did not. Asked once, when the connection has ended.
+    package func endedByDaemon() -> String? { (session as? any DaemonSession)?.takeEnd() }
 
     /// Sends a message and waits until the socket has taken all of it, for callers with a thread to spare.
     ///

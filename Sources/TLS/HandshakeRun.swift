@@ -129,24 +129,41 @@ final class HandshakeRun {
         if applicationProtocol == nil && state.context.configuration.strictALPN {
             throw violation("the peer agreed on no application protocol (ALPN), and \(sunrpc) is insisted on")
         }
-        let peer = try identity()
+        let (peer, remark) = try identity()
         if peer == nil && (state.context.role == .client || state.request.mutual) {
             throw HandshakeFailure(.peerRefused, "the peer showed no certificate")
         }
         return HandshakeOutcome(
             secrets: SessionSecrets(suite: suite, client: client, server: server), peer: peer,
-            applicationProtocol: applicationProtocol)
+            applicationProtocol: applicationProtocol, remark: remark, chain: chain())
     }
 
-    private func identity() throws(HandshakeFailure) -> PeerIdentity? {
-        guard let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+    /// The certificates that the peer's was verified with.
+    private func chain() -> [[UInt8]] {
+        guard let verified = SSL_get0_verified_chain(ssl) else { return [] }
+        return (0..<max(0, OPENSSL_sk_num(verified))).compactMap { index in
+            OPENSSL_sk_value(verified, index).map { Certificate.der(of: OpaquePointer($0)) }
+        }
+    }
+
+    /// Who the peer is, and what its certificate says that is not taken.
+    private func identity() throws(HandshakeFailure) -> (PeerIdentity?, String?) {
+        guard let certificate = SSL_get0_peer_certificate(ssl) else { return (nil, nil) }
         guard SSL_get_verify_result(ssl) == Int(X509_V_OK) else {
             throw HandshakeFailure(.peerRefused, "the peer's certificate was not verified")
         }
         let description = CertificateDescription(of: certificate)
-        return PeerIdentity(
+        var userName: String?
+        var remark: String?
+        switch description.userName {
+        case .nobody: break
+        case .one(let name): userName = "\(name)"
+        case .unusable(let reason): remark = reason
+        }
+        let peer = PeerIdentity(
             subject: description.subject, issuer: description.issuer, serial: description.serial,
-            alternativeNames: description.alternativeNames, fingerprint: description.fingerprint)
+            alternativeNames: description.alternativeNames, fingerprint: description.fingerprint, userName: userName)
+        return (peer, remark)
     }
 
     private func failure(_ error: OpenSSLError) -> HandshakeFailure { FailureReason.of(state, error) }

@@ -21,7 +21,7 @@ enum PeerVerification {
         guard X509_verify_cert(store) == 1 else {
             // A verification that failed without an error would let the handshake go on.
             if X509_STORE_CTX_get_error(store) == X509_V_OK { X509_STORE_CTX_set_error(store, X509_V_ERR_UNSPECIFIED) }
-            return refuse(state, store, nil, VerificationReason.text(store, state))
+            return refuse(state, store, nil, VerificationReason.text(store, state.context))
         }
         if let reason = checkUse(store, state.context.role) {
             return refuse(state, store, X509_V_ERR_INVALID_PURPOSE, reason)
@@ -35,6 +35,32 @@ enum PeerVerification {
             return 0
         }
         return 1
+    }
+
+    /// Verifies a chain that a handshake took, with what `context` trusts now.
+    ///
+    /// - Parameter chain: DER, leaf first; one at least.
+    /// - Returns: what is wrong with it; nil where nothing is.
+    static func objection(to chain: [[UInt8]], _ context: TLSContext) -> String? {
+        let certificates = chain.compactMap(Certificate.init(der:))
+        guard let leaf = certificates.first, certificates.count == chain.count,
+            let store = X509_STORE_CTX_new(), let above = OPENSSL_sk_new_null()
+        else { return "the certificate cannot be checked again: no memory" }
+        defer {
+            X509_STORE_CTX_free(store)
+            OPENSSL_sk_free(above)
+            OpenSSLError.clear()
+        }
+        // The stack borrows: the certificates live until the end of this function.
+        for certificate in certificates.dropFirst() { OPENSSL_sk_push(above, UnsafeRawPointer(certificate.pointer)) }
+        return withExtendedLifetime(certificates) {
+            guard X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(context.pointer), leaf.pointer, above) == 1 else {
+                return "the certificate cannot be checked again: no memory"
+            }
+            X509_VERIFY_PARAM_set_purpose(X509_STORE_CTX_get0_param(store), X509_PURPOSE_ANY)
+            guard X509_verify_cert(store) == 1 else { return VerificationReason.text(store, context) }
+            return checkUse(store, context.role)
+        }
     }
 
     private static func refuse(

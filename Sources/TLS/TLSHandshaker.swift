@@ -22,6 +22,8 @@ package final class TLSHandshaker: Handshaker {
     /// Loads every file again. What was loaded stays in use where that fails.
     package func reload() throws(CertificateError) { try holder.reload() }
 
+    package func objection(to chain: [[UInt8]]) -> String? { PeerVerification.objection(to: chain, holder.context) }
+
     package func handshake(
         on socket: Int32, _ request: HandshakeRequest
     ) throws(HandshakeFailure) -> HandshakeOutcome {

@@ -6,7 +6,7 @@ import SecureChannel
 
 /// What X509_verify_cert(3) found wrong, in words.
 enum VerificationReason {
-    static func text(_ store: OpaquePointer, _ state: HandshakeState) -> String {
+    static func text(_ store: OpaquePointer, _ context: TLSContext) -> String {
         let error = X509_STORE_CTX_get_error(store)
         guard let current = X509_STORE_CTX_get_current_cert(store) ?? X509_STORE_CTX_get0_cert(store) else {
             return "the certificate was refused: \(words(error))"
@@ -24,24 +24,24 @@ enum VerificationReason {
         case X509_V_ERR_CERT_REVOKED:
             return "\(subject) was revoked by its issuer, \(issuer(description)) \(which)"
         case X509_V_ERR_UNABLE_TO_GET_CRL:
-            return "\(subject) cannot be checked for revocation: \(revocations(state)) has no list of its issuer,"
+            return "\(subject) cannot be checked for revocation: \(revocations(context)) has no list of its issuer,"
                 + " \(issuer(description)) \(which)"
         case X509_V_ERR_CRL_HAS_EXPIRED:
             return "\(subject) cannot be checked for revocation: the list of its issuer, \(issuer(description)), in"
-                + " \(revocations(state)) is out of date \(which)"
+                + " \(revocations(context)) is out of date \(which)"
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
             X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
             if hasNamesake(store, X509_get_issuer_name(current)) {
                 return "\(subject) is not trusted: its issuer, \(issuer(description)), has the name of one among"
-                    + " \(anchors(state)) and another key: a different authority of the same name \(which)"
+                    + " \(anchors(context)) and another key: a different authority of the same name \(which)"
             }
             return "\(subject) is not trusted: its issuer, \(issuer(description)), is not among"
-                + " \(anchors(state)), nor did the peer send a chain that leads there \(which)"
+                + " \(anchors(context)), nor did the peer send a chain that leads there \(which)"
         case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-            return "\(subject) is not trusted: it is signed by itself and not among \(anchors(state)) \(which)"
+            return "\(subject) is not trusted: it is signed by itself and not among \(anchors(context)) \(which)"
         case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
             return "the certificate is not trusted: its chain ends in \(named(description.subject)), which is not among"
-                + " \(anchors(state)) (leaf \(leaf(store)))"
+                + " \(anchors(context)) (leaf \(leaf(store)))"
         case X509_V_ERR_CERT_SIGNATURE_FAILURE:
             return "\(subject) is not trusted: its signature was not made by \(issuer(description)) \(which)"
         case X509_V_ERR_INVALID_CA:
@@ -76,13 +76,13 @@ enum VerificationReason {
 
     private static func words(_ error: Int32) -> String { String(cString: X509_verify_cert_error_string(Int(error))) }
 
-    private static func revocations(_ state: HandshakeState) -> String {
-        state.context.configuration.revocationFile ?? "the revocation list"
+    private static func revocations(_ context: TLSContext) -> String {
+        context.configuration.revocationFile ?? "the revocation list"
     }
 
-    private static func anchors(_ state: HandshakeState) -> String {
-        if let file = state.context.configuration.trustAnchorsFile { return "the trust anchors of \(file)" }
-        return state.context.role == .client
+    private static func anchors(_ context: TLSContext) -> String {
+        if let file = context.configuration.trustAnchorsFile { return "the trust anchors of \(file)" }
+        return context.role == .client
             ? "the trust anchors of this system" : "the trust anchors: none were configured"
     }
 }

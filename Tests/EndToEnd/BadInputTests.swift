@@ -95,6 +95,30 @@ import Testing
         }
     }
 
+    @Test func usersOfNoDomain() throws {
+        for (options, words) in [
+            (["--domain", "example.org"], ["--domain goes with --certuser"]),
+            (["--certuser", "--domain", ""], ["--domain"]),
+            (["--certuser", "--domain", "a@b"], ["--domain", "a@b"]),
+        ] {
+            let ended = try RunningProgram([Programs.path("tlssd"), "--socket", "x.sock"] + options).wait()
+            #expect(ended.status == 64 && words.allSatisfy(ended.error.contains), "\(ended)")
+        }
+        let client = try RunningProgram([Programs.path("tlscd"), "--socket", "x.sock", "--certuser"]).wait()
+        #expect(client.status == 64 && client.error.contains("--certuser"), "\(client)")
+    }
+
+    /// The certificate's user is looked up where tlssd is told to, and the log says who it is.
+    @Test(arguments: Layer.available) func aCertificatesUser(_ layer: Layer) throws {
+        var setup = Site.Setup()
+        setup.tlssd = ["--certuser", "--domain", "Example.ORG", "--log-level", "info"]
+        setup.clientUser = "nobody@example.org"
+        try withSite(layer, setup) { site in
+            #expect(try site.xfer("ls", "localhost:/data").status == 0)
+            try site.tlssd.logged("nobody@example.org (uid 65534)")
+        }
+    }
+
     // MARK: Servers
 
     @Test func aServerThatIsNotThere() throws {

@@ -1,3 +1,4 @@
+import Certificates
 import Glibc
 import Handshake
 import Kernel
@@ -28,6 +29,26 @@ import Testing
         let (tlscd, socket) = try site.startDaemon()
         try body(socket)
         #expect(try tlscd.stop().status == 0)
+    }
+
+    /// RFC 9289 section 5.2.1: a connection does not outlive the trust in its certificate.
+    @Test(arguments: Layer.available) func aClientThatIsTrustedNoMore(layer: Layer) throws {
+        try withSite(layer) { site in
+            try withDaemon(site) { tlscd in
+                let client = try secured(site, tlscd: tlscd)
+                // SIGHUP by itself ends nothing.
+                kill(site.tlssd.process, SIGHUP)
+                try site.tlssd.logged("sessions ended=0")
+                let other = try CertificateAuthority.create(at: site.directory.path + "/other", name: "other")
+                #expect(rename(other.certificateFile, site.pki.certificateFile) == 0)
+                kill(site.tlssd.process, SIGHUP)
+                try site.tlssd.logged("session ended by a check of its certificate")
+                #expect(try Poll.wait(client.socket.raw, for: Poll.readable, until: .after(seconds: 10)) != 0)
+                try site.xferd.logged("the certificate is not trusted")
+                let line = site.xferd.error.split(separator: "\n").first { $0.contains("connection closed") }
+                #expect(line?.contains("CN=me") == true, "\(site.xferd.error)")
+            }
+        }
     }
 
     @Test(arguments: Layer.available) func randomBytes(layer: Layer) throws {

@@ -13,24 +13,35 @@ let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 /// Does handshakes without TLS: succeeds with known secrets, or fails, or waits, by the name that is asked for.
 struct FakeHandshaker: Handshaker {
     let suite: CipherSuite
+    /// What a certificate is told that is checked again; nil: it is good.
+    let objection = Condition<String?>(nil)
     /// Opened for those that wait.
     let gate = Condition(false)
+    /// Whether one waits.
+    let waiting = Condition(false)
 
     init(_ suite: CipherSuite = .aes128GCM) { self.suite = suite }
+
+    func objection(to chain: [[UInt8]]) -> String? { objection.withLock(wake: false) { $0 } }
 
     func handshake(on socket: Int32, _ request: HandshakeRequest) throws(HandshakeFailure) -> HandshakeOutcome {
         switch request.peerName {
         case "untrusted": throw HandshakeFailure(.peerRefused, "the certificate 'CN=x' is not trusted")
         case "silent":
+            waiting.withLock(wake: true) { $0 = true }
             guard gate.wait(until: request.deadline, { $0 ? true : nil }) != nil else {
                 throw HandshakeFailure(.timedOut, "no answer")
             }
         default: break
         }
+        if request.peerName == "nobody" {
+            return HandshakeOutcome(secrets: TestSecrets.make(suite), peer: nil, applicationProtocol: nil)
+        }
         let peer = PeerIdentity(
             subject: "CN=\(request.peerName)", issuer: "CN=test", serial: "0A", alternativeNames: ["DNS:a", "IP:::1"],
             fingerprint: String(repeating: "ab", count: 32))
-        return HandshakeOutcome(secrets: TestSecrets.make(suite), peer: peer, applicationProtocol: "sunrpc")
+        return HandshakeOutcome(
+            secrets: TestSecrets.make(suite), peer: peer, applicationProtocol: "sunrpc", chain: [[1]])
     }
 }
 
@@ -44,7 +55,7 @@ final class TestDaemon: Sendable {
     /// - Parameter path: where it listens; an abstract name of its own where nil.
     init(
         _ role: Channel.Role, _ handshaker: any Handshaker, callers: [String] = [], longest: Double = 20,
-        path: String? = nil
+        path: String? = nil, users: UserMap? = nil, log: Logger = silent
     ) throws {
         TestProcess.prepare()
         self.role = role
@@ -52,8 +63,8 @@ final class TestDaemon: Sendable {
         self.path = path
         let listener = SharedDescriptor(try LocalListener.open(path))
         let server = try HandshakeServer(
-            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: callers), longest: longest,
-            log: silent)
+            role: role, handshaker: handshaker, callers: try CallerPolicy(allowing: callers), users: users,
+            longest: longest, log: log)
         self.server = server
         running = try Running { try server.run(listener.raw) }
     }
@@ -120,6 +131,14 @@ final class Credentials: Sendable {
 
     func clientHandshaker(_ suites: [CipherSuite] = CipherSuite.allCases) throws -> TLSHandshaker {
         try TLSHandshaker(.client, configuration(client, suites))
+    }
+
+    /// A client with another certificate, or with none.
+    func clientHandshaker(as issued: CertificateAuthority.Issued?) throws -> TLSHandshaker {
+        guard let issued else {
+            return try TLSHandshaker(.client, TLSConfiguration(trustAnchorsFile: authority.certificateFile))
+        }
+        return try TLSHandshaker(.client, configuration(issued, CipherSuite.allCases))
     }
 
     private func configuration(_ issued: CertificateAuthority.Issued, _ suites: [CipherSuite]) -> TLSConfiguration {

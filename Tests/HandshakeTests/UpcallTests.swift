@@ -171,6 +171,30 @@ enum UpcallNumbers {
                 "not in the kernel"))
     }
 
+    /// What an engine that asks for a new key at that moment is told, behind the call ENDED.
+    @Test func rekeyOfAnEndedSession() throws {
+        let fake = FakeHandshaker()
+        let daemon = try TestDaemon(.client, fake)
+        let socket = try connect(daemon)
+        let link = try Link()
+        try DescriptorPassing.send(link.client.raw, over: socket.raw)
+        try sendAll(call(UpcallNumbers.connect, program: tlscd, connectArguments), on: socket.raw)
+        #expect(eventually { daemon.server.sessionCount == 1 })
+        fake.objection.withLock(wake: false) { $0 = "revoked" }
+        #expect(daemon.server.recheck() == 1)
+        try DescriptorPassing.send(link.client.raw, over: socket.raw)
+        try sendAll(call(UpcallNumbers.rekey, program: tlscd, words(1)), on: socket.raw)
+        let said = try receiveAll(1000, on: socket.raw, seconds: 1)
+        let reason = words(7) + Array("revoked".utf8) + [0]
+        // ENDED: a call, procedure 4, without credentials. REKEY's answer: TLS_ERR_PEER_REFUSED.
+        #expect(contains(said, words(0, 0, 2, tlscd, 1, 4, 0, 0, 0, 0) + reason))
+        #expect(contains(said, words(9, 1, 0, 0, 0, 0, 2) + reason))
+    }
+
+    private func contains(_ bytes: [UInt8], _ part: [UInt8]) -> Bool {
+        bytes.indices.contains { bytes[$0...].starts(with: part) }
+    }
+
     /// Calls the daemon cannot know are answered as RPC has it, on a connection that goes on.
     @Test func callsThatDoNotExist() throws {
         let daemon = try TestDaemon(.client, FakeHandshaker())

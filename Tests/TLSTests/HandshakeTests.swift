@@ -110,4 +110,36 @@ import Testing
         #expect(error.kind == .malformed)
         #expect(try handshake(client, server).client.get().peer?.fingerprint == renewed.description.fingerprint)
     }
+
+    /// What a handshake took is checked with what is trusted later.
+    @Test func aCertificateIsCheckedAgain() throws {
+        let subordinate = try credentials.authority.createSubordinate(
+            at: credentials.directory.path + "/sub", name: "department")
+        let client = try subordinate.issueClient(name: "backup")
+        let list = credentials.directory.path + "/crl.pem"
+        func revoke(_ issued: [CertificateAuthority.Issued]) throws {
+            write(
+                contents(of: try ForeignCertificate.revoke([], by: credentials.authority))
+                    + contents(of: try ForeignCertificate.revoke(issued, by: subordinate)), to: list)
+        }
+        try revoke([])
+        let server = try credentials.serverHandshaker { $0.revocationFile = list }
+        let chain = try handshake(
+            TLSHandshaker(.client, credentials.configuration(client)), server
+        ).server.get().chain
+        #expect(chain.count == 3 && server.objection(to: chain) == nil)
+        try revoke([client])
+        #expect(server.objection(to: chain) == nil)
+        try server.reload()
+        let reason = try #require(server.objection(to: chain))
+        #expect(reason.contains("was revoked by its issuer, CN=department") && reason.contains("CN=backup"))
+        // Bytes that are no certificate, and a chain that lost its middle.
+        #expect(server.objection(to: [[0x30, 0x03]]) != nil)
+        try revoke([])
+        try server.reload()
+        #expect(server.objection(to: chain) == nil && server.objection(to: [chain[0]]) != nil)
+        // A server's certificate is not for a client.
+        let other = try handshake(credentials.clientHandshaker(), credentials.serverHandshaker()).client.get().chain
+        #expect(try credentials.serverHandshaker().objection(to: other)?.contains("not for this use") == true)
+    }
 }

@@ -24,6 +24,8 @@ int upcall_rekey(upcall_client *client, const tls_rekey_args *arguments, tls_rek
 void upcall_free_connect(tls_connect_res *result);
 void upcall_free_rekey(tls_rekey_res *result);
 const char *upcall_reason(int status);
+// The call ENDED where it is the next thing on the engine's socket, which does not wait: its reason, for free(3), or null.
+char *upcall_take_ended(int socket, uint32_t program, uint32_t version);
 
 // The daemon's end. `socket` belongs to the handle from then on, but for upcall_server_descriptor() to look at.
 typedef struct upcall_server upcall_server;
@@ -47,5 +49,7 @@ void upcall_server_receive(upcall_server *server, uint32_t program, uint32_t ver
 void upcall_request_free(struct upcall_request *request);
 bool upcall_server_answer_connect(upcall_server *server, const tls_connect_res *result);
 bool upcall_server_answer_rekey(upcall_server *server, const tls_rekey_res *result);
+// Makes the call ENDED on the daemon's socket, which does not wait. False where it cannot be sent whole.
+bool upcall_send_ended(int socket, uint32_t program, uint32_t version, char *reason);
 
 #endif

@@ -23,6 +23,8 @@ final class Site: Sendable {
         var serverNames = ["localhost", "127.0.0.1", "::1"]
         var serverValidity: Validity?
         var clientValidity: Validity?
+        /// `user@domain` in the client's certificate.
+        var clientUser: String?
     }
 
     init(_ layer: Layer, _ setup: Setup = Setup()) throws {
@@ -31,7 +33,9 @@ final class Site: Sendable {
         let path = directory.path
         pki = try CertificateAuthority.create(at: path + "/pki")
         server = try pki.issueServer(names: setup.serverNames, file: "server", validity: setup.serverValidity)
-        client = try pki.issueClient(name: "me", file: "me", validity: setup.clientValidity)
+        client = try pki.issueClient(
+            name: "me", alternativeNames: setup.clientUser.map { [$0] } ?? [], file: "me",
+            validity: setup.clientValidity)
         for name in ["data", "public", "local"] { mkdir("\(path)/\(name)", 0o755) }
         tlssd = try RunningProgram(
             [
