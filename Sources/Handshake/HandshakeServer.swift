@@ -231,7 +231,8 @@ package final class HandshakeServer: Sendable {
         }
         session.establish(outcome, on: socket, layer: layer, role: role, peer: name)
         // The handshake may have gone by what was trusted before a reload whose recheck() had not met this session yet.
-        if trust.withLock({ $0 }) != begun, let reason = handshaker.objection(to: session.chain) {
+        if trust.withLock({ $0 }) != begun, !outcome.chain.isEmpty, let reason = handshaker.objection(to: outcome.chain)
+        {
             throw HandshakeFailure(.peerRefused, reason)
         }
         log.info("session secured", metadata: session.label)

@@ -63,6 +63,19 @@ import Testing
         #expect(eventually { daemon.server.sessionCount == 0 })
     }
 
+    /// Nor has a client without a certificate anything to fear from a reload in its handshake.
+    @Test func aHandshakeUnderWayWithoutACertificate() throws {
+        let fake = FakeHandshaker()
+        let daemon = try TestDaemon(.server, fake)
+        let link = try Link()
+        let engine = try Running { try daemon.secure(link.server, .user, name: "silent nobody") }
+        #expect(fake.waiting.wait(until: .after(seconds: 10)) { $0 ? true : nil } == true)
+        fake.objection.withLock(wake: false) { $0 = "revoked meanwhile" }
+        #expect(daemon.server.recheck() == 0)
+        fake.gate.withLock(wake: true) { $0 = true }
+        #expect(try engine.value().peer == nil)
+    }
+
     /// Two authorities are trusted, then one: the sessions of the other's clients end, on both record layers.
     @Test(arguments: TestedLayers.all) func anAuthorityThatIsTrustedNoMore(_ layer: Channel.Layer) throws {
         let credentials = try Credentials()
