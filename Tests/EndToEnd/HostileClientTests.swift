@@ -36,9 +36,20 @@ import Testing
         try withSite(layer) { site in
             try withDaemon(site) { tlscd in
                 let client = try secured(site, tlscd: tlscd)
-                // SIGHUP by itself ends nothing.
+                // The client's side of a handshake is over before the server's.
+                try site.tlssd.logged("session secured")
+                // SIGHUP by itself ends nothing: NULL is answered.
                 kill(site.tlssd.process, SIGHUP)
                 try site.tlssd.logged("sessions ended=0")
+                try client.send(
+                    OutboundMessage(head: RPCBytes.record(RPCBytes.call(program: 100003, procedure: 0))),
+                    until: .after(seconds: 10))
+                #expect(try Poll.wait(client.socket.raw, for: Poll.readable, until: .after(seconds: 10)) != 0)
+                var reply = [UInt8](repeating: 0, count: 100)
+                guard case .bytes(28) = try reply.withUnsafeMutableBytes({ try client.receiver.receive(into: $0) })
+                else {
+                    throw Unexpected("no answer to NULL")
+                }
                 let other = try CertificateAuthority.create(at: site.directory.path + "/other", name: "other")
                 #expect(rename(other.certificateFile, site.pki.certificateFile) == 0)
                 kill(site.tlssd.process, SIGHUP)
