@@ -12,7 +12,8 @@ struct Command: ParsableCommand {
             the peer is and a secured connection: keys in the kernel where that has kernel TLS, else the traffic secrets of \
             this one connection.
 
-            SIGHUP loads certificate, key, authorities and revocation lists anew. Sessions outlive a restart of the daemon.
+            SIGHUP loads certificate, key, authorities and revocation lists anew, and ends the sessions whose servers' \
+            certificates do not pass any more. Sessions outlive a restart of the daemon.
             """)
 
     @OptionGroup var options: HandshakeDaemonOptions
