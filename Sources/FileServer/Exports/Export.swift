@@ -65,11 +65,7 @@ package struct Export: Hashable, Sendable {
             _ = try Files.open(directory, O_RDONLY | O_DIRECTORY)
             return nil
         } catch {
-            return switch error.errno {
-            case .noSuchFileOrDirectory: "no such directory"
-            case .notDirectory: "not a directory"
-            default: "\(error.errno)"
-            }
+            return ServedExport.words(error.errno)
         }
     }
 }

@@ -8,6 +8,8 @@ extension Export {
     ///
     /// Whether the peer's connection is as protected as the options ask is not looked at.
     package func options(for peer: Peer) -> ExportOptions? {
+        // Asked with every call, and mostly this is all there is.
+        if rules.count == 1, let only = rules.first, only.client == .everybody { return only.options }
         let peer = KnownPeer(peer)
         var best: (rank: Int, options: ExportOptions)?
         for rule in rules {

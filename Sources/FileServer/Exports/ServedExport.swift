@@ -58,7 +58,7 @@ final class ServedExport: Sendable {
     /// No call comes to it from now on.
     func withdraw() { served.withLock { $0 = nil } }
 
-    private static func words(_ errno: Errno) -> String {
+    static func words(_ errno: Errno) -> String {
         switch errno {
         case .noSuchFileOrDirectory: "no such directory"
         case .notDirectory: "not a directory"
