@@ -137,7 +137,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Certificates", "Handshake", "RPC", "SecureChannel", "Kernel", "xfer", "xferd", "tlscd", "tlssd",
+                "TestSupport", "Certificates", "Handshake", "RPC", "SecureChannel", "Kernel", "xfer", "xferd", "tlscd",
+                "tlssd",
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
     ]

@@ -36,7 +36,7 @@ import Testing
     @Test func replacesTheKeyOfAnInterruptedRun() throws {
         let path = directory.path + "/ca"
         mkdir(path, 0o700)
-        write("half", to: path + "/ca.key")
+        try write("half", to: path + "/ca.key", mode: 0o600)
         _ = try authority()
         _ = try CertificateAuthority.open(at: path)
     }

@@ -7,15 +7,15 @@ import Testing
 @Suite struct PEMFileTests {
     private let directory = TemporaryDirectory()
 
-    private func file(_ text: String, mode: mode_t = 0o600) -> String {
+    private func file(_ text: String, mode: mode_t = 0o600) throws -> String {
         let path = directory.path + "/file.pem"
-        write(text, to: path, mode: mode)
+        try write(text, to: path, mode: mode)
         return path
     }
 
     @Test(arguments: ["", "hello\n", "-----BEGIN SOMETHING-----\nAAAA\n-----END SOMETHING-----\n"])
     func saysThatAFileIsNotPEM(_ text: String) throws {
-        let path = file(text)
+        let path = try file(text)
         let error = try #require(throws: CertificateError.self) { try PEMFile.certificates(path) }
         #expect(error.kind == .malformed)
         #expect(error.reason.contains(path) && error.reason.contains("not PEM"))
@@ -26,12 +26,12 @@ import Testing
     @Test func saysThatACertificateIsDamaged() throws {
         let authority = try CertificateAuthority.create(at: directory.path + "/ca")
         let good = contents(of: authority.certificateFile)
-        let path = file(good + "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n")
+        let path = try file(good + "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n")
         let error = try #require(throws: CertificateError.self) { try PEMFile.certificates(path) }
         #expect(error.kind == .malformed && error.reason.contains("damaged"))
         // Cut short in the middle of the second
         let cut = try #require(throws: CertificateError.self) {
-            try PEMFile.certificates(file(good + good.prefix(good.count / 2)))
+            try PEMFile.certificates(try file(good + good.prefix(good.count / 2)))
         }
         #expect(cut.kind == .malformed)
         #expect(try PEMFile.certificates(file("a comment\n" + good + "\nanother\n" + good)).count == 2)

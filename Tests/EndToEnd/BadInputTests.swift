@@ -1,5 +1,6 @@
 import Certificates
 import Glibc
+import TestSupport
 import Testing
 
 /// What is wrong is named with its reason, and the exit status says that nothing was done.

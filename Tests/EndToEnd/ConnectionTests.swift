@@ -1,6 +1,7 @@
 import Certificates
 import Glibc
 import Handshake
+import TestSupport
 import Testing
 
 /// Ways to reach a server, and what the connection is protected with.

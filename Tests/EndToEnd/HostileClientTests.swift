@@ -4,6 +4,7 @@ import Handshake
 import Kernel
 import RPC
 import SecureChannel
+import TestSupport
 import Testing
 
 /// Whatever clients do, xferd goes on serving the others, and its log says who did what.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Ctrl-C and what changes in the middle of a transfer: nothing half done has a name, and nothing temporary stays.

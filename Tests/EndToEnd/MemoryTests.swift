@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// However large a file is, every process that it goes through stays small.

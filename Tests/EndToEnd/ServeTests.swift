@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// `xfer serve`: one command serves, the command that it prints fetches.

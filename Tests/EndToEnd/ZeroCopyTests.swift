@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// On a kernel with TLS no payload byte enters user space, by the kernel's own testimony.

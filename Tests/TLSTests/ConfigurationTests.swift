@@ -26,7 +26,7 @@ import Testing
 
     @Test func filesThatAreNotPEM() throws {
         let path = credentials.directory.path + "/text"
-        write("text\n", to: path)
+        try write("text\n", to: path, mode: 0o600)
         for file in [\TLSConfiguration.certificateFile, \.keyFile, \.trustAnchorsFile, \.revocationFile] {
             let error = try refused { $0[keyPath: file] = path }
             #expect(error.kind == .malformed)
@@ -56,7 +56,9 @@ import Testing
 
     @Test func certificateAndKeyInOneFile() throws {
         let path = credentials.directory.path + "/both.pem"
-        write(contents(of: credentials.server.certificateFile) + contents(of: credentials.server.keyFile), to: path)
+        try write(
+            contents(of: credentials.server.certificateFile) + contents(of: credentials.server.keyFile), to: path,
+            mode: 0o600)
         let server = try credentials.serverHandshaker {
             $0.certificateFile = path
             $0.keyFile = nil

@@ -105,7 +105,7 @@ import Testing
         try server.reload()
         #expect(server.certificate == renewed.description)
         #expect(try handshake(client, server).client.get().peer?.fingerprint == renewed.description.fingerprint)
-        write("not PEM", to: renewed.certificateFile)
+        try write("not PEM", to: renewed.certificateFile)
         let error = try #require(throws: CertificateError.self) { try server.reload() }
         #expect(error.kind == .malformed)
         #expect(try handshake(client, server).client.get().peer?.fingerprint == renewed.description.fingerprint)

@@ -1,13 +1,5 @@
 package import Glibc
 
-/// Writes a small file.
-package func write(_ text: String, to path: String, mode: mode_t = 0o600) {
-    guard let file = fopen(path, "w") else { return }
-    fputs(text, file)
-    fclose(file)
-    chmod(path, mode)
-}
-
 /// A small file's text; empty where there is none.
 package func contents(of path: String) -> String {
     guard let file = fopen(path, "r") else { return "" }

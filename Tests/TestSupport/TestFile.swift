@@ -40,14 +40,13 @@ package struct TestFile: Sendable {
 
 /// Bytes that look like no other part of themselves: a mistake of place or order shows.
 package func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    var words = [UInt64](repeating: 0, count: (count + 7) / 8)
     var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-    return [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
-        for index in 0..<count {
-            state ^= state << 13
-            state ^= state >> 7
-            state ^= state << 17
-            bytes[index] = UInt8(truncatingIfNeeded: state)
-        }
-        filled = count
+    for index in words.indices {
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        words[index] = state
     }
+    return words.withUnsafeBytes { Array($0.prefix(count)) }
 }

@@ -1,6 +1,7 @@
 import Certificates
 import Glibc
 import SecureChannel
+import TestSupport
 import Testing
 
 /// Everything on loopback: an authority, tlssd, xferd with `/data` read-write and `/public` read-only, and a client's files.

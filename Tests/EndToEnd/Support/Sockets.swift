@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import TestSupport
 
 /// A TCP client of the test's own: raw bytes, each wait bounded.
 final class RawClient: Sendable {

@@ -1,11 +1,11 @@
-import Glibc
+package import Glibc
 
 /// A directory of a test's own, gone with everything in it afterwards.
-final class Directory: Sendable {
-    let path: String
+package final class Directory: Sendable {
+    package let path: String
 
     /// - Parameter place: /dev/shm, a tmpfs, or /tmp, which in the kTLS lab is a hostfs without file handles.
-    init(in place: String = "/dev/shm") throws {
+    package init(in place: String = "/dev/shm") throws {
         var template = Array("\(place)/tlsd-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Unexpected("mkdtemp in \(place): errno \(errno)") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -38,7 +38,7 @@ final class Directory: Sendable {
 }
 
 /// The names in a directory but `.` and `..`, sorted.
-func names(in path: String, hidden: Bool = true) -> [String] {
+package func names(in path: String, hidden: Bool = true) -> [String] {
     guard let listing = opendir(path) else { return [] }
     defer { closedir(listing) }
     var names: [String] = []
@@ -49,20 +49,7 @@ func names(in path: String, hidden: Bool = true) -> [String] {
     return names.sorted()
 }
 
-/// Bytes that look random and are the same each time.
-func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-    var words = [UInt64](repeating: 0, count: (count + 7) / 8)
-    var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-    for index in words.indices {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        words[index] = state
-    }
-    return words.withUnsafeBytes { Array($0.prefix(count)) }
-}
-
-func write(_ bytes: [UInt8], to path: String) throws {
+package func write(_ bytes: [UInt8], to path: String) throws {
     let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard file >= 0 else { throw Unexpected("\(path): errno \(errno)") }
     defer { close(file) }
@@ -74,10 +61,13 @@ func write(_ bytes: [UInt8], to path: String) throws {
     }
 }
 
-func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }
+package func write(_ text: String, to path: String, mode: mode_t = 0o644) throws {
+    try write(Array(text.utf8), to: path)
+    guard chmod(path, mode) == 0 else { throw Unexpected("chmod \(path): errno \(errno)") }
+}
 
 /// All bytes of a file; nil where there is none.
-func bytes(of path: String) -> [UInt8]? {
+package func bytes(of path: String) -> [UInt8]? {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }
@@ -90,29 +80,27 @@ func bytes(of path: String) -> [UInt8]? {
     }
 }
 
-func contents(of path: String) -> String { String(decoding: bytes(of: path) ?? [], as: UTF8.self) }
-
 /// lstat(2)
-func status(of path: String) throws -> stat {
+package func status(of path: String) throws -> stat {
     var status = stat()
     guard lstat(path, &status) == 0 else { throw Unexpected("\(path): errno \(errno)") }
     return status
 }
 
-func exists(_ path: String) -> Bool { (try? status(of: path)) != nil }
+package func exists(_ path: String) -> Bool { (try? status(of: path)) != nil }
 
 /// A file that has a size and no blocks.
-func sparse(_ path: String, _ size: Int) throws {
+package func sparse(_ path: String, _ size: Int) throws {
     let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard file >= 0, ftruncate(file, size) == 0 else { throw Unexpected("\(path): errno \(errno)") }
     close(file)
 }
 
 /// A tmpfs of so many bytes, for a test of what happens when it is full.
-final class SmallFileSystem: Sendable {
-    let path: String
+package final class SmallFileSystem: Sendable {
+    package let path: String
 
-    init(at path: String, size: String) throws {
+    package init(at path: String, size: String) throws {
         self.path = path
         mkdir(path, 0o755)
         guard mount("none", path, "tmpfs", 0, "size=\(size)") == 0 else {

@@ -1,9 +1,9 @@
-import Glibc
+package import Glibc
 import Kernel
 
 /// A program that runs: what it writes is there as it comes, and whoever waits for it wakes when it does.
-final class RunningProgram: Sendable {
-    struct State {
+package final class RunningProgram: Sendable {
+    private struct State {
         var output: [UInt8] = []
         var error: [UInt8] = []
         var open = 2
@@ -11,15 +11,15 @@ final class RunningProgram: Sendable {
         var ended: Int32?
     }
 
-    let process: pid_t
-    let name: String
+    package let process: pid_t
+    package let name: String
     private let state = Condition(State())
     private static let starting = SpawnLock()
 
     /// - Parameters:
     ///   - arguments: the first is the program's path, or its name where it is in PATH.
     ///   - environment: NAME=VALUE, in place of the test's own of that name.
-    init(_ arguments: [String], environment: [String] = [], directory: String? = nil) throws {
+    package init(_ arguments: [String], environment: [String] = [], directory: String? = nil) throws {
         name = arguments[0].split(separator: "/").last.map(String.init) ?? arguments[0]
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -97,14 +97,14 @@ final class RunningProgram: Sendable {
         )
     }
 
-    var ended: Int32? { state.withLock { $0.ended } }
-    var output: String { state.withLock { String(decoding: $0.output, as: UTF8.self) } }
-    var error: String { state.withLock { String(decoding: $0.error, as: UTF8.self) } }
+    package var ended: Int32? { state.withLock { $0.ended } }
+    package var output: String { state.withLock { String(decoding: $0.output, as: UTF8.self) } }
+    package var error: String { state.withLock { String(decoding: $0.error, as: UTF8.self) } }
 
-    func signal(_ number: Int32) { if ended == nil { Glibc.kill(process, number) } }
+    package func signal(_ number: Int32) { if ended == nil { Glibc.kill(process, number) } }
 
     /// Waits until the program has ended and nobody holds its output any more, its children included.
-    func wait(seconds: Double = 90) throws -> Ended {
+    package func wait(seconds: Double = 90) throws -> Ended {
         let result = state.wait(until: .after(seconds: seconds)) { state -> Ended? in
             guard let status = state.ended, state.open == 0 else { return nil }
             return Ended(
@@ -118,14 +118,14 @@ final class RunningProgram: Sendable {
     }
 
     /// Waits for a line of output that ends.
-    func line(seconds: Double = 30) throws -> String {
+    package func line(seconds: Double = 30) throws -> String {
         try wait(seconds, "a line of output") { state in
             state.output.firstIndex(of: 10).map { String(decoding: state.output[..<$0], as: UTF8.self) }
         }
     }
 
     /// Waits until `text` has been written to standard error at least `count` times.
-    func logged(_ text: String, count: Int = 1, seconds: Double = 30) throws {
+    package func logged(_ text: String, count: Int = 1, seconds: Double = 30) throws {
         _ = try wait(seconds, "'\(text)' in the log \(count) times") { state in
             let log = String(decoding: state.error, as: UTF8.self)
             return log.ranges(of: text).count >= count ? true : nil
@@ -133,7 +133,7 @@ final class RunningProgram: Sendable {
     }
 
     /// Waits until `text` has been written to standard output.
-    func printed(_ text: String, seconds: Double = 30) throws {
+    package func printed(_ text: String, seconds: Double = 30) throws {
         _ = try wait(seconds, "'\(text)' in the output") { state in
             String(decoding: state.output, as: UTF8.self).contains(text) ? true : nil
         }
@@ -150,13 +150,13 @@ final class RunningProgram: Sendable {
 
     /// Asks it to end and waits for it.
     @discardableResult
-    func stop() throws -> Ended {
+    package func stop() throws -> Ended {
         signal(SIGTERM)
         return try wait(seconds: 20)
     }
 
     /// The largest resident set so far, in KiB: proc(5), VmHWM.
-    var peakKiB: Int? {
+    package var peakKiB: Int? {
         for line in contents(of: "/proc/\(process)/status").split(separator: "\n") where line.hasPrefix("VmHWM:") {
             return line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }
         }
@@ -165,17 +165,17 @@ final class RunningProgram: Sendable {
 }
 
 /// How a program ended and what it said.
-struct Ended: Sendable, CustomStringConvertible {
-    let status: Int32
-    let output: String
-    let error: String
-    var description: String { "status \(status), output: \(output)error: \(error)" }
+package struct Ended: Sendable, CustomStringConvertible {
+    package let status: Int32
+    package let output: String
+    package let error: String
+    package var description: String { "status \(status), output: \(output)error: \(error)" }
 }
 
 /// Something that keeps a test from going on.
-struct Unexpected: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+package struct Unexpected: Error, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
 }
 
 /// A lock that a scope holds.

@@ -1,0 +1,24 @@
+import Glibc
+import SecureChannel
+import Testing
+
+/// A record layer that a test runs on.
+enum Layer: String, Sendable, CustomTestStringConvertible {
+    case user, kernel
+
+    var testDescription: String { "record layer \(rawValue)" }
+
+    /// Those of this kernel.
+    static let available: [Layer] = KernelTLS.obstacle(to: .aes128GCM) == nil ? [.user, .kernel] : [.user]
+    static let isLab = getenv("TLSD_LAB").map { String(cString: $0) } == "ktls"
+    static let hasKernel = available.contains(.kernel)
+}
+
+@Suite struct Kernels {
+    @Test(.enabled(if: Layer.isLab, "in the kTLS lab alone there must be a kernel record layer; not in the kTLS lab"))
+    func theLabHasTheKernelsRecordLayer() {
+        #expect(KernelTLS.obstacle(to: .aes128GCM) == nil)
+        #expect(KernelTLS.obstacle(to: .aes256GCM) == nil)
+        #expect(KernelTLS.obstacle(to: .chacha20Poly1305) == nil)
+    }
+}
