@@ -141,5 +141,11 @@ let package = Package(
                 "tlssd",
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
+
+        // The operating systems' own clients and tools as peers
+        .testTarget(
+            name: "InteropTests",
+            dependencies: ["TestSupport", "Certificates", "SecureChannel", "Kernel", "CLinux", "xferd", "tlssd"],
+            path: "Tests/Interop", swiftSettings: strict),
     ]
 )
