@@ -1,7 +1,6 @@
 import Kernel
-import RPC
+package import RPC
 import SecureChannel
-import SystemPackage
 
 /// The client engine's way from a name to a secured connection: resolve, connect, probe (RFC 9289 section 4.1), handshake.
 package struct ClientSecurer: Sendable {
@@ -9,16 +8,21 @@ package struct ClientSecurer: Sendable {
     private let mutual: Bool
     private let certificateName: String?
     private let patience: Double
+    private let connector: Connector
 
     /// - Parameters:
     ///   - mutual: whether this end must have a certificate to show: `xprtsec=mtls`.
     ///   - certificateName: the name the server's certificate must carry; nil: the host's.
     ///   - patience: seconds each step may take.
-    package init(daemon: HandshakeDaemon, mutual: Bool, certificateName: String?, patience: Double) {
+    ///   - reservedPort: see ``Connector``.
+    package init(
+        daemon: HandshakeDaemon, mutual: Bool, certificateName: String?, patience: Double, reservedPort: Bool = false
+    ) {
         self.daemon = daemon
         self.mutual = mutual
         self.certificateName = certificateName
         self.patience = patience
+        connector = Connector(patience: patience, reservedPort: reservedPort)
     }
 
     /// A step that failed: which, on what address, and why. Nothing but the probe was sent in cleartext.
@@ -27,6 +31,16 @@ package struct ClientSecurer: Sendable {
         package let step: Step
         package let address: String
         package let reason: String
+        /// What the probe was answered with, where that is what failed.
+        package let refusal: StartTLS.Refusal?
+
+        init(step: Step, address: String, reason: String, refusal: StartTLS.Refusal? = nil) {
+            self.step = step
+            self.address = address
+            self.reason = reason
+            self.refusal = refusal
+        }
+
         package var description: String {
             switch step {
             case .resolve: reason
@@ -43,13 +57,13 @@ package struct ClientSecurer: Sendable {
     package func connect(
         host: String, port: UInt16, program: UInt32, version: UInt32
     ) throws(Failure) -> SecuredConnection {
-        let (socket, address) = try open(host: host, port: port)
+        let (socket, address) = try connector.connect(host: host, port: port)
         do throws(StartTLS.Refusal) {
             try StartTLS.probe(
                 .cleartext(socket), program: program, version: version, until: .after(seconds: patience))
         } catch {
             let waited = if case .timedOut = error { " within \(patience) s" } else { "" }
-            throw Failure(step: .probe, address: address, reason: "\(error)\(waited)")
+            throw Failure(step: .probe, address: address, reason: "\(error)\(waited)", refusal: error)
         }
         do throws(HandshakeFailure) {
             return try daemon.secure(
@@ -59,29 +73,5 @@ package struct ClientSecurer: Sendable {
         } catch {
             throw Failure(step: .handshake, address: address, reason: error.reason)
         }
-    }
-
-    /// Tries each of the name's addresses in turn.
-    private func open(host: String, port: UInt16) throws(Failure) -> (SharedDescriptor, String) {
-        let addresses: [SocketAddress]
-        do throws(ResolveError) {
-            addresses = try SocketAddress.resolve(host, port: port)
-        } catch {
-            throw Failure(step: .resolve, address: host, reason: "\(error)")
-        }
-        var last = Failure(step: .resolve, address: host, reason: "'\(host)' has no address")
-        for address in addresses {
-            // The name the user gave, and which of its addresses was meant.
-            let label = address.host == host ? "\(address)" : "\(host) (\(address))"
-            do throws(SystemError) {
-                return (
-                    SharedDescriptor(try Socket.connect(to: address, until: .after(seconds: patience))), label
-                )
-            } catch {
-                let waited = error.errno == .timedOut ? " (waited \(patience) s)" : ""
-                last = Failure(step: .connect, address: label, reason: "\(error.errno)\(waited)")
-            }
-        }
-        throw last
     }
 }

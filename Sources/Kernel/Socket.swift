@@ -9,8 +9,13 @@ package enum Socket {
     /// - Returns: a non-blocking socket; over TCP, without Nagle's delay (a call is one message, and its answer is waited for).
     /// - Throws: ``SystemError``; ETIMEDOUT when `deadline` passed first.
     package static func connect(to address: SocketAddress, until deadline: Deadline) throws(SystemError) -> Descriptor {
+        try connect(try make(address.family), to: address, until: deadline)
+    }
+
+    static func connect(
+        _ socket: consuming Descriptor, to address: SocketAddress, until deadline: Deadline
+    ) throws(SystemError) -> Descriptor {
         let name = "\(address)"
-        let socket = try make(address.family)
         do throws(SystemError) {
             try systemCall("connect", on: name) { address.withPointer { Glibc.connect(socket.raw, $0, $1) } }
         } catch {
@@ -95,7 +100,7 @@ package enum Socket {
         return value
     }
 
-    private static func make(_ family: Int32) throws(SystemError) -> Descriptor {
+    static func make(_ family: Int32) throws(SystemError) -> Descriptor {
         Descriptor(
             takingOwnershipOf: try systemCall("socket") {
                 socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)

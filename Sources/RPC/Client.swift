@@ -214,6 +214,10 @@ package final class Client: Sendable {
         private let client: Client
         private var arriving: (transaction: UInt32, results: [UInt8], count: Int)?
 
+        /// Bytes of a payload nobody asked for that are read and dropped, so that the other calls go on: as many as a READ
+        /// may have. A larger one ends the connection.
+        private static let dropLimit = 16 << 20
+
         init(_ client: Client) { self.client = client }
 
         var wantsPause: Bool { false }
@@ -231,7 +235,9 @@ package final class Client: Sendable {
                 case .none: return .whole(limit: 65536)
                 case .needs(let count): return .needs(length + count)
                 case .at(let offset, let count):
-                    guard count <= sink.limit else { throw .oversized(count, limit: sink.limit) }
+                    guard count <= max(sink.limit, Self.dropLimit) else {
+                        throw .oversized(count, limit: sink.limit)
+                    }
                     return .payload(offset: length + offset, count: count)
                 }
             }
@@ -255,14 +261,17 @@ package final class Client: Sendable {
                 throw .malformed("the server's bytes are no RPC reply")
             }
             arriving = (reply.xid, Array(head.from(length)), count)
-            return client.state.withLock { $0.pending[reply.xid]?.sink?.target }
+            guard let sink = client.state.withLock({ $0.pending[reply.xid]?.sink }) else { return nil }
+            return count > sink.limit ? nil : sink.target
         }
 
         func endPayload(_ error: SystemError?) throws(RPCError) {
             guard let (transaction, results, count) = arriving else { return }
             arriving = nil
             guard let call = client.state.withLock({ $0.pending.removeValue(forKey: transaction) }) else { return }
-            if let error {
+            if let limit = call.sink?.limit, count > limit {
+                call.complete(.failure(.oversized(count, limit: limit)))
+            } else if let error {
                 call.complete(.failure(.file(error)))
             } else {
                 call.complete(.success(Reply(results: results, payload: count)))

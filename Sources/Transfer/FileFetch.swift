@@ -9,6 +9,9 @@ struct FileFetch {
     let options: CopyOptions
     let progress: Progress
 
+    /// READs in a row that a server may answer with nothing before it is given up.
+    private static let emptyReads = 3
+
     /// - Parameters:
     ///   - source: a regular file.
     ///   - directory: where the copy goes.
@@ -79,13 +82,24 @@ struct FileFetch {
         _ source: Remote.Object, _ range: Range<UInt64>, into file: SharedDescriptor, named localName: String
     ) async throws {
         var offset = range.lowerBound
+        var empty = 0
         while offset < range.upperBound {
             let header = try await remote.read(
                 source, offset: offset, count: Int(clamping: range.upperBound - offset), into: file,
                 named: localName)
             guard header.count > 0 else {
-                throw TransferError(.sourceChanged, "\(source.path): got shorter while it was read")
+                guard !header.endOfFile else {
+                    throw TransferError(.sourceChanged, "\(source.path): got shorter while it was read")
+                }
+                empty += 1
+                guard empty < Self.emptyReads else {
+                    throw TransferError(
+                        .server,
+                        "\(source.path): the server sends nothing at offset \(offset), nor that the file ends there")
+                }
+                continue
             }
+            empty = 0
             offset += UInt64(header.count)
             progress.moved(Int(header.count))
         }

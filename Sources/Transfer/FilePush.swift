@@ -30,8 +30,7 @@ struct FilePush {
         let before = try local(subject) { () throws(SystemError) in try Files.status(file.raw) }
         let temporary = TemporaryName.make(for: final)
         let place = DirectoryOperation(target, temporary)
-        let created = try await remote.session.nfs(
-            NFS.Create.self, NFS.Create.Arguments(place, .exclusive(UInt64.random(in: 0 ... .max))), subject: path)
+        let created = try await create(place, path)
         do {
             let handle: FileHandle
             if let object = created.object {
@@ -56,6 +55,18 @@ struct FilePush {
         return UInt64(clamping: before.st_size)
     }
 
+    /// EXCLUSIVE, which may be repeated; GUARDED where the server cannot do that (RFC 1813 section 3.3.8).
+    private func create(_ place: DirectoryOperation, _ path: String) async throws -> NFS.Created {
+        do {
+            return try await remote.session.nfs(
+                NFS.Create.self, NFS.Create.Arguments(place, .exclusive(UInt64.random(in: 0 ... .max))), subject: path)
+        } catch let error as NFSError where error.status == .notSupported {
+            return try await remote.session.nfs(
+                NFS.Create.self, NFS.Create.Arguments(place, .guarded(SetAttributes(mode: 0o600))), repeatable: false,
+                subject: path)
+        }
+    }
+
     private func attributes(_ status: stat) -> SetAttributes {
         // An EXCLUSIVE CREATE may have kept its verifier in the times (RFC 1813 section 3.3.8): both are set.
         SetAttributes(
@@ -64,70 +75,78 @@ struct FilePush {
             modificationTime: options.preserve ? .at(NFSTime(status.st_mtim)) : .now)
     }
 
-    /// Writes all of it, many WRITEs in flight, and commits; once more where the server restarted in between
-    /// (RFC 1813 section 3.3.7: the verifier changes when uncommitted data may be lost).
+    /// Writes all of it, many WRITEs in flight, and commits; what the server lost by restarting in between is written
+    /// again (RFC 1813 section 3.3.7: the verifier changes when uncommitted data may be lost).
     private func write(
         _ file: SharedDescriptor, size: UInt64, to target: FileHandle, _ path: String, source: String
     ) async throws {
         if size == 0 { return }
+        var ranges = [0..<size]
         for _ in 1...Self.rounds {
-            let verifiers = try await writeAll(file, size: size, to: target, path, source: source)
-            if verifiers.isEmpty { return }
+            let uncommitted = try await write(ranges, file, to: target, path, source: source)
+            // A server that answers FILE_SYNC has all of it on the disk.
+            if uncommitted.isEmpty { return }
             let committed = try await remote.session.nfs(
                 NFS.Commit.self, NFS.Commit.Arguments(target, offset: 0, count: 0), subject: path)
-            if verifiers == [committed.verifier] { return }
-            progress.moved(-Int(clamping: size))
+            ranges = uncommitted.lost(committed: committed.verifier)
+            if ranges.isEmpty { return }
+            progress.moved(-ranges.reduce(0) { $0 + Int(clamping: $1.count) })
         }
-        throw TransferError(.server, "\(path): the server restarted \(Self.rounds) times while the file was written")
+        throw TransferError(
+            .server, "\(path): the server lost what was written, or said so by a new verifier, \(Self.rounds) times")
     }
 
-    /// - Returns: the verifiers of all WRITEs that are not on stable storage yet.
-    private func writeAll(
-        _ file: SharedDescriptor, size: UInt64, to target: FileHandle, _ path: String, source: String
-    ) async throws -> Set<NFS.Verifier> {
-        try await withThrowingTaskGroup(of: Set<NFS.Verifier>.self) { group in
-            var verifiers: Set<NFS.Verifier> = []
-            var offset: UInt64 = 0
+    /// - Returns: what is not on stable storage yet.
+    private func write(
+        _ ranges: [Range<UInt64>], _ file: SharedDescriptor, to target: FileHandle, _ path: String, source: String
+    ) async throws -> UncommittedRanges {
+        try await withThrowingTaskGroup(of: UncommittedRanges.self) { group in
+            var uncommitted = UncommittedRanges()
             var flying = 0
-            while offset < size {
-                let range = offset..<min(size, offset + UInt64(remote.writeSize))
-                await remote.session.window.acquire()
-                group.addTask {
-                    defer { remote.session.window.release() }
-                    try Task.checkCancellation()
-                    return try await writeRange(file, range, to: target, path, source: source)
-                }
-                offset = range.upperBound
-                flying += 1
-                // A failure is seen while the file is being written, not after the last of a million ranges.
-                if flying > remote.session.callsInFlight, let some = try await group.next() {
-                    verifiers.formUnion(some)
-                    flying -= 1
+            for whole in ranges {
+                var offset = whole.lowerBound
+                while offset < whole.upperBound {
+                    let range = offset..<min(whole.upperBound, offset + UInt64(remote.writeSize))
+                    await remote.session.window.acquire()
+                    group.addTask {
+                        defer { remote.session.window.release() }
+                        try Task.checkCancellation()
+                        return try await writeRange(file, range, to: target, path, source: source)
+                    }
+                    offset = range.upperBound
+                    flying += 1
+                    // A failure is seen while the file is being written, not after the last of a million ranges.
+                    if flying > remote.session.callsInFlight, let some = try await group.next() {
+                        uncommitted.formUnion(some)
+                        flying -= 1
+                    }
                 }
             }
-            for try await some in group { verifiers.formUnion(some) }
-            return verifiers
+            for try await some in group { uncommitted.formUnion(some) }
+            return uncommitted
         }
     }
 
     /// Writes a range, as many WRITEs as the server takes for it.
     private func writeRange(
         _ file: SharedDescriptor, _ range: Range<UInt64>, to target: FileHandle, _ path: String, source: String
-    ) async throws -> Set<NFS.Verifier> {
-        var verifiers: Set<NFS.Verifier> = []
+    ) async throws -> UncommittedRanges {
+        var uncommitted = UncommittedRanges()
         var offset = range.lowerBound
         while offset < range.upperBound {
             let left = Int(clamping: range.upperBound - offset)
             let written = try await remote.write(
                 target, path: path, offset: offset, count: left, from: file, named: source, at: offset)
             guard written.count > 0, Int(written.count) <= left else {
-                throw TransferError(.server, "\(path): the server wrote \(written.count) of \(left) bytes")
+                throw TransferError(
+                    .server, "\(path): the server says that it wrote \(written.count) of \(left) bytes")
             }
-            if written.committed == .unstable { verifiers.insert(written.verifier) }
-            offset += UInt64(written.count)
+            let end = offset + UInt64(written.count)
+            if written.committed == .unstable { uncommitted.add(offset..<end, written.verifier) }
+            offset = end
             progress.moved(Int(written.count))
         }
-        return verifiers
+        return uncommitted
     }
 
     /// RENAME is not repeatable: where its reply was lost, the name tells whether it was done.

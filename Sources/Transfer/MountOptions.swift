@@ -8,11 +8,26 @@ package struct MountOptions: Sendable, Equatable {
         case tls
         /// Both do.
         case mtls
+        /// Nothing is protected.
+        case cleartext = "none"
+    }
+
+    /// `mountport=`: where the MOUNT protocol is answered.
+    package enum MountPort: Sendable, Equatable {
+        case number(UInt16)
+        /// Asked of the server's rpcbind, in cleartext.
+        case rpcbind
     }
 
     /// `port=`: of the NFS service, 1...65535.
     package var port: UInt16 = 2049
     package var protection = Protection.mtls
+    /// nil: the NFS service's own.
+    package var mountPort: MountPort?
+    /// `cleartext_mount`: the calls of MOUNT, and no others, may go without TLS where the server's MOUNT service has none.
+    package var cleartextMount = false
+    /// `resvport`, `noresvport`: whether to connect from a port below 1024, where this process may.
+    package var reservedPort = true
     /// `rsize=`, `wsize=`: bytes of one READ and WRITE; nil: what the server prefers.
     package var readSize: Int?
     package var writeSize: Int?
@@ -21,6 +36,10 @@ package struct MountOptions: Sendable, Equatable {
     package var connections = max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     /// `timeo=`: how long to wait for anything from the server, in tenths of a second as nfs(5) has it.
     package var timeout = 600
+    /// `retrans=`: how often a lost connection is made anew for a call before its file fails.
+    package var retries = 5
+    /// `hard`: never give up on a server that was reached once; otherwise, `soft`, after ``retries`` and ``timeout``.
+    package var isHard = false
     /// `ro`
     package var readOnly = false
     /// `tlscertname=`: the name the server's certificate must carry instead of the host's.
@@ -62,9 +81,23 @@ package struct MountOptions: Sendable, Equatable {
         case "port": port = UInt16(try number(name, value, 1...65535))
         case "xprtsec":
             guard let value, let protection = Protection(rawValue: value) else {
-                throw UsageError("option xprtsec=\(value ?? ""): one of tls, mtls")
+                throw UsageError("option xprtsec=\(value ?? ""): one of mtls, tls, none")
             }
             self.protection = protection
+        case "mountport":
+            // 0 is nfs(5)'s word for it.
+            let asks = value == "rpcbind" || value == "0"
+            mountPort = asks ? .rpcbind : .number(UInt16(try number(name, value, 1...65535)))
+        case "cleartext_mount":
+            try flag(name, value)
+            cleartextMount = true
+        case "resvport", "noresvport":
+            try flag(name, value)
+            reservedPort = name == "resvport"
+        case "hard", "soft":
+            try flag(name, value)
+            isHard = name == "hard"
+        case "retrans": retries = try number(name, value, 0...1000)
         case "rsize": readSize = try number(name, value, Self.sizes)
         case "wsize": writeSize = try number(name, value, Self.sizes)
         case "nconnect": connections = try number(name, value, 1...16)
@@ -84,6 +117,10 @@ package struct MountOptions: Sendable, Equatable {
                 "option \(name)=\(value ?? ""): a number from \(range.lowerBound) to \(range.upperBound) is wanted")
         }
         return number
+    }
+
+    private func flag(_ name: String, _ value: String?) throws(UsageError) {
+        guard value == nil else { throw UsageError("option \(name) takes no value") }
     }
 
     private func text(_ name: String, _ value: String?) throws(UsageError) -> String {

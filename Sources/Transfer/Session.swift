@@ -10,7 +10,9 @@ import Synchronization
 package final class Session: Sendable {
     package let host: String
     package let options: MountOptions
-    private let securer: ClientSecurer
+    /// Nil where nothing is protected: `xprtsec=none`.
+    let securer: ClientSecurer?
+    private let connector: Connector
     private let connections: Mutex<[Connection?]>
     private let opening: [Limiter]
     private let turn = Atomic<Int>(0)
@@ -18,7 +20,8 @@ package final class Session: Sendable {
     /// READs and WRITEs in flight, at most ``callsInFlight``.
     let window: Limiter
     let callsInFlight: Int
-    private let onReconnect: @Sendable (String) -> Void
+    private let notify: @Sendable (String) -> Void
+    private let saidToWait = Atomic<Bool>(false)
 
     private struct Connection: Sendable {
         let client: Client
@@ -27,33 +30,47 @@ package final class Session: Sendable {
 
     /// How a session is protected, for the summary.
     package struct ProtectionReport: Sendable, Equatable, CustomStringConvertible {
+        /// `none` in cleartext, as the record layer is.
         package let cipher: String
         package let recordLayer: String
         package let peer: String
-        package var description: String { "TLS 1.3 \(cipher), record layer \(recordLayer), peer \(peer)" }
+        package var description: String {
+            recordLayer == "none"
+                ? "none: cleartext, and nobody knows who \(peer) is"
+                : "TLS 1.3 \(cipher), record layer \(recordLayer), peer \(peer)"
+        }
     }
 
     /// Bytes from which on a READ or WRITE may go over any of the connections.
     private static let bulkSize = 256 << 10
     /// How often a call that can be repeated is made before its error counts.
-    private static let attempts = 6
+    private var attempts: Int { options.isHard ? .max : options.retries + 1 }
     /// READs and WRITEs in flight on each connection: enough megabytes to fill a long path, few enough to be fair.
     private static let callsOnEach = 16
 
-    /// - Parameter onReconnect: told, in words for a person, when a connection broke and is made anew.
+    /// - Parameters:
+    ///   - daemon: does the handshakes; nil for `xprtsec=none`.
+    ///   - notify: told, in words for a person, when a connection broke and is made anew, and when the server wants time.
     package init(
-        host: String, options: MountOptions, daemon: HandshakeDaemon, onReconnect: @escaping @Sendable (String) -> Void
+        host: String, options: MountOptions, daemon: HandshakeDaemon?, notify: @escaping @Sendable (String) -> Void
     ) {
         self.host = host
         self.options = options
-        securer = ClientSecurer(
-            daemon: daemon, mutual: options.protection == .mtls, certificateName: options.certificateName,
-            patience: min(30, Double(options.timeout) / 10))
+        let patience = min(30, Double(options.timeout) / 10)
+        connector = Connector(patience: patience, reservedPort: options.reservedPort)
+        securer =
+            options.protection == .cleartext
+            ? nil
+            : daemon.map {
+                ClientSecurer(
+                    daemon: $0, mutual: options.protection == .mtls, certificateName: options.certificateName,
+                    patience: patience, reservedPort: options.reservedPort)
+            }
         connections = Mutex(Array(repeating: nil, count: options.connections))
         opening = (0..<options.connections).map { _ in Limiter(1) }
         callsInFlight = Self.callsOnEach * options.connections
         window = Limiter(callsInFlight)
-        self.onReconnect = onReconnect
+        self.notify = notify
     }
 
     package var protection: ProtectionReport? { protectionSeen.withLock { $0 } }
@@ -78,7 +95,7 @@ package final class Session: Sendable {
         defer { opening[index].release() }
         // Another task may have made it meanwhile.
         if let usable = usable(index) { return usable }
-        return try open(index)
+        return try await open(index)
     }
 
     private func usable(_ index: Int) -> Client? {
@@ -88,7 +105,27 @@ package final class Session: Sendable {
         }
     }
 
-    private func open(_ index: Int) throws(TransferError) -> Client {
+    private func open(_ index: Int) async throws(TransferError) -> Client {
+        let (client, report) = try await Blocking.run("connect") { [self] in
+            Result { () throws(TransferError) in try connect() }
+        }
+        protectionSeen.withLock { $0 = report }
+        let number = connections.withLock { connections -> Int in
+            let number = (connections[index]?.number ?? 0) + 1
+            connections[index] = Connection(client: client, number: number)
+            return number
+        }
+        if number > 1 { notify("connected to \(host) again") }
+        return client
+    }
+
+    /// Connects to the NFS service as the options want it protected. Blocks.
+    private func connect() throws(TransferError) -> (Client, ProtectionReport) {
+        if options.protection == .cleartext {
+            let channel = try connectInCleartext(port: options.port)
+            return (try client(channel), ProtectionReport(cipher: "none", recordLayer: "none", peer: host))
+        }
+        guard let securer else { throw TransferError(.local, "no tlscd to make connections with") }
         let secured: SecuredConnection
         do throws(ClientSecurer.Failure) {
             secured = try securer.connect(
@@ -96,26 +133,36 @@ package final class Session: Sendable {
         } catch {
             throw TransferError(.connection, "\(error)")
         }
-        protectionSeen.withLock {
-            $0 = ProtectionReport(
-                cipher: secured.suite.name, recordLayer: secured.channel.layer.rawValue,
-                peer: secured.peer?.subject ?? "without a certificate")
+        let report = ProtectionReport(
+            cipher: secured.suite.name, recordLayer: secured.channel.layer.rawValue,
+            peer: secured.peer?.subject ?? "without a certificate")
+        return (try client(secured.channel), report)
+    }
+
+    /// Blocks.
+    func connectInCleartext(port: UInt16) throws(TransferError) -> Channel {
+        do throws(ClientSecurer.Failure) {
+            return .cleartext(try connector.connect(host: host, port: port).socket)
+        } catch {
+            throw TransferError(.connection, "\(error)")
         }
+    }
+
+    /// An RPC client on a connection, with this user's AUTH_SYS credential.
+    func client(_ channel: Channel) throws(TransferError) -> Client {
         do throws(SystemError) {
-            let client = try Client(
-                secured.channel, patience: Double(options.timeout) / 10,
-                credential: .system(uid: geteuid(), gid: getegid(), groups: []))
-            let number = connections.withLock { connections -> Int in
-                let number = (connections[index]?.number ?? 0) + 1
-                connections[index] = Connection(client: client, number: number)
-                return number
-            }
-            if number > 1 { onReconnect("connected to \(host) again") }
-            return client
+            return try Client(channel, patience: Double(options.timeout) / 10, credential: Self.credential)
         } catch {
             throw TransferError(.local, "\(error)")
         }
     }
+
+    /// RFC 5531 appendix A: 16 groups at most.
+    private static let credential: Credential = {
+        var groups = [gid_t](repeating: 0, count: 65536)
+        let count = getgroups(Int32(groups.count), &groups)
+        return .system(uid: geteuid(), gid: getegid(), groups: Array(groups.prefix(min(16, max(0, Int(count))))))
+    }()
 
     /// Makes a call; where the connection breaks and `repeatable` allows it, makes it again on a new one.
     ///
@@ -141,26 +188,36 @@ package final class Session: Sendable {
                 case .channel(.fileTruncated) where payload != nil:
                     // Not necessarily this call's file: its caller looks and knows.
                     try checkSource(payload, localName ?? subject)
-                case .channel, .closedByPeer: break
-                case .file(let reason): throw TransferError(.local, "\(localName ?? subject): \(reason.errno)")
-                case .timedOut, .oversized, .malformed:
-                    throw TransferError(.connection, "\(subject): \(host): \(error)")
-                case .refused: throw TransferError(.server, "\(subject): \(error)")
-                }
-                if case .channel(.peerAlert) = error {
+                case .channel(.peerAlert):
                     // It would say the same on every connection.
                     throw TransferError(.connection, "\(host): \(error)")
+                case .timedOut where options.isHard: break
+                case .channel, .closedByPeer: break
+                default: throw failure(error, sink, subject, localName)
                 }
-                guard repeatable, attempt < Self.attempts else {
+                guard repeatable, attempt < attempts else {
                     throw TransferError(.connection, "\(subject): the connection to \(host) was lost: \(error)")
                 }
-                if attempt == 1 { onReconnect("the connection to \(host) was lost (\(error)); connecting again") }
-            } catch let error as TransferError where error.kind == .connection && attempt > 1 && attempt < Self.attempts
-            {
+                if attempt == 1 { notify("the connection to \(host) was lost (\(error)); connecting again") }
+            } catch let error as TransferError where error.kind == .connection && attempt > 1 && attempt < attempts {
                 // The server may be starting again.
             }
-            try await Task.sleep(for: .milliseconds(50 << attempt))
+            try await Task.sleep(for: .milliseconds(50 << min(attempt, 8)))
             attempt += 1
+        }
+    }
+
+    /// What an error that another connection would not mend is to a person.
+    private func failure(
+        _ error: RPCError, _ sink: Client.Sink?, _ subject: String, _ localName: String?
+    ) -> TransferError {
+        switch error {
+        case .file(let reason): TransferError(.local, "\(localName ?? subject): \(reason.errno)")
+        case .refused(let refusal):
+            TransferError(.server, "\(subject): \(options.explain(refusal))", refusal: refusal)
+        case .oversized(let count, let limit) where limit == sink?.limit:
+            TransferError(.server, "\(subject): the server sent \(count) bytes where \(limit) were asked for")
+        default: TransferError(.connection, "\(subject): \(host): \(error)")
         }
     }
 
@@ -177,20 +234,34 @@ package final class Session: Sendable {
         _ procedure: P.Type, _ arguments: P.Arguments, repeatable: Bool = true, subject: String
     ) async throws -> P.Success {
         let encoded = try encode(subject) { () throws(XDREncodingError) in try P.encode(arguments) }
-        var delay = 100
-        while true {
+        return try await patiently(subject) {
             let reply = try await call(
                 procedure: P.number.rawValue, arguments: encoded, repeatable: repeatable, subject: subject)
-            do {
-                return try reply.results.withUnsafeBytes { try P.decode($0, subject: subject) }
-            } catch let error as NFSError {
-                // The server asks for patience: RFC 1813 section 2.6.
-                guard error.status == .jukebox, delay < 20000 else { throw error }
-                try await Task.sleep(for: .milliseconds(delay))
-                delay *= 2
-            }
+            return try reply.results.withUnsafeBytes { try P.decode($0, subject: subject) }
         }
     }
+
+    /// Makes a call again, later, as long as the server asks for that: NFS3ERR_JUKEBOX, RFC 1813 section 2.6.
+    ///
+    /// - Throws: what `body` throws; NFS3ERR_JUKEBOX after `timeo`, or never where the mount is `hard`.
+    func patiently<R: Sendable>(_ subject: String, _ body: () async throws -> R) async throws -> R {
+        var delay = 100
+        var waited = 0
+        while true {
+            do {
+                return try await body()
+            } catch let error as NFSError where error.status == .jukebox {
+                guard options.isHard || waited + delay <= options.timeout * 100 else { throw error }
+                if !saidToWait.exchange(true, ordering: .relaxed) { notify("\(error); waiting") }
+            }
+            try await Task.sleep(for: .milliseconds(delay))
+            waited += delay
+            delay = min(2 * delay, Self.longestDelay)
+        }
+    }
+
+    /// Milliseconds.
+    private static let longestDelay = 5000
 
     func encode<R>(_ subject: String, _ body: () throws(XDREncodingError) -> R) throws(TransferError) -> R {
         do throws(XDREncodingError) {

@@ -1,3 +1,5 @@
+package import RPC
+
 /// A transfer, or one file of it, that failed: in words for a person, the thing and the reason.
 package struct TransferError: Error, Sendable, CustomStringConvertible {
     package enum Kind: Sendable, Equatable {
@@ -12,9 +14,12 @@ package struct TransferError: Error, Sendable, CustomStringConvertible {
     }
     package let kind: Kind
     package let description: String
+    /// How RPC was answered, where it was not with SUCCESS.
+    package let refusal: RPCError.Refusal?
 
-    package init(_ kind: Kind, _ description: String) {
+    package init(_ kind: Kind, _ description: String, refusal: RPCError.Refusal? = nil) {
         self.kind = kind
+        self.refusal = refusal
         self.description = description
     }
 }

@@ -69,7 +69,7 @@ final class TreeFetch: Sendable {
         var directories: [(FileName, Remote.Object)] = []
         do {
             // Files are fetched as they are listed: a directory may have millions.
-            try await files.remote.list(source) { name, object in
+            try await files.remote.list(source, unreachable: { gatherer.fail($0) }) { name, object in
                 try Task.checkCancellation()
                 switch object.attributes.type {
                 case .regular: await fetch(name, object, target, &group)

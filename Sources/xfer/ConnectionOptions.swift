@@ -9,7 +9,7 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .short,
         help: ArgumentHelp(
-            "Options as mount has them: port=, xprtsec=tls|mtls, rsize=, wsize=, nconnect=, timeo=, ro, tlscertname=, cafile=, cert=, key=, tlscd=.",
+            "Options as mount has them: port=, xprtsec=mtls|tls|none, mountport=, cleartext_mount, rsize=, wsize=, nconnect=, timeo=, retrans=, soft|hard, noresvport, ro, tlscertname=, cafile=, cert=, key=, tlscd=.",
             valueName: "options"))
     var o: [String] = []
 
@@ -40,11 +40,15 @@ struct ConnectionOptions: ParsableArguments {
         let layer = RecordLayerChoice(rawValue: recordLayer) ?? .auto
         let (quiet, verbose) = (quiet, verbose)
         let executor = try EngineExecutor(threads: 4)
-        let (settings, own) = try daemon(options)
+        let (path, own) = try daemon(options)
         defer { own?.stop() }
+        if options.protection == .cleartext, !quiet {
+            Messages.write(
+                "xfer: warning: xprtsec=none: everybody on the way to \(name.host) can read and change what is copied")
+        }
         let session = Session(
             host: name.host, options: options,
-            daemon: HandshakeDaemon(path: settings, role: .client, recordLayer: layer)
+            daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }
         ) { note in
             if !quiet { Messages.write("xfer: \(note)") }
         }
@@ -58,8 +62,9 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    /// The path of a tlscd, and the private one where it is that.
-    private func daemon(_ options: MountOptions) throws -> (path: String, own: PrivateDaemon?) {
+    /// The path of a tlscd, and the private one where it is that; neither for `xprtsec=none`.
+    private func daemon(_ options: MountOptions) throws -> (path: String?, own: PrivateDaemon?) {
+        if options.protection == .cleartext { return (nil, nil) }
         if let path = options.daemon {
             guard options.certificate == nil, options.key == nil, options.anchors == nil else {
                 throw UsageError(

@@ -144,9 +144,10 @@ import Testing
         if size > 0 { #expect(try file.contents == [UInt8](repeating: 0, count: 10) + payload) }
     }
 
-    /// More than was asked for is not written.
+    /// More than was asked for is not written, and is that call's failure alone.
     @Test func aPayloadLongerThanAskedFor() throws {
         let bench = try Bench()
+        defer { bench.client.close() }
         let file = TestFile()
         let sink = Client.Sink(target: PayloadTarget(file: file.descriptor, offset: 0), limit: 100) { results in
             guard let count = results.word(at: 0) else { return .needs(4) }
@@ -159,6 +160,9 @@ import Testing
             return
         }
         #expect(try file.contents.isEmpty)
+        let next = bench.client.make(1)
+        try bench.reply(try bench.nextCall().xid, words(5))
+        #expect(try next.reply().results == words(5))
     }
 
     /// A file that fails is that call's failure; the connection goes on.
