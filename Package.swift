@@ -133,7 +133,11 @@ let package = Package(
 
         // Tests of whole programs, and of what needs no server
         .testTarget(
-            name: "TransferTests", dependencies: ["Transfer", "NFS", "xfer", "Kernel"], swiftSettings: strict),
+            name: "TransferTests",
+            dependencies: [
+                "TestSupport", "Transfer", "NFS", "RPC", "Handshake", "TLS", "Certificates", "SecureChannel", "xfer",
+                "Kernel", "CProtocol", log, system,
+            ], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
