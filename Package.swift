@@ -149,7 +149,9 @@ let package = Package(
         // The operating systems' own clients and tools as peers
         .testTarget(
             name: "InteropTests",
-            dependencies: ["TestSupport", "Certificates", "SecureChannel", "Kernel", "CLinux", "xferd", "tlssd"],
+            dependencies: [
+                "TestSupport", "Certificates", "SecureChannel", "Kernel", "CLinux", "xferd", "tlssd", "xfer", "tlscd",
+            ],
             path: "Tests/Interop", swiftSettings: strict),
     ]
 )

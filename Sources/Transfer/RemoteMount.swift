@@ -80,9 +80,9 @@ extension Remote {
                 try await session.nfs(NFS.FSInfo.self, root, subject: subject), session.options)
             return Remote(session: session, export: export, root: root, sizes: sizes)
         } catch let error as NFSError where error.status == .accessDenied || error.status == .notPermitted {
-            let wanted = session.options.protection == .mtls ? "" : "xprtsec=mtls, or "
+            let wanted = session.options.protection == .mtls ? "another certificate" : "xprtsec=mtls"
             throw TransferError(
-                .server, "\(error). The export may want \(wanted)a client whose port is below 1024 (root's)")
+                .server, "\(error). The export may want \(wanted), or a client whose port is below 1024 (root's)")
         }
     }
 

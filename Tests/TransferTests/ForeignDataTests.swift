@@ -20,7 +20,7 @@ import Testing
             try await Copy(remote: remote, options: CopyOptions(), progress: Progress())
                 .get("/data/file", to: directory.path)
         }
-        return (report, SmallFiles.read(directory.path + "/file"), server)
+        return (report, TestSupport.bytes(of: directory.path + "/file"), server)
     }
 
     /// Pushes a file to `/data/copy`.
@@ -30,7 +30,7 @@ import Testing
         let server = try ForeignServer(behaviour: behaviour)
         let directory = TemporaryDirectory()
         let path = directory.path + "/source"
-        try SmallFiles.write(bytes, to: path)
+        try TestSupport.write(bytes, to: path)
         let progress = Progress()
         let report = try await withMount(server, words) { remote, _ in
             try await Copy(remote: remote, options: CopyOptions(), progress: progress).put(path, to: "/data/copy")

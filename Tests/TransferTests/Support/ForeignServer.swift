@@ -49,11 +49,6 @@ final class ForeignServer: Sendable {
 /// Quiet: what is logged is not what is tested.
 let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-struct Unexpected: Error {
-    let what: String
-    init(_ what: String) { self.what = what }
-}
-
 private struct NoTLS: ConnectionSecurer {
     func secure(_ socket: SharedDescriptor, peerAddress: String) throws -> (Channel, Peer.Protection) {
         throw Unexpected("no TLS here")
