@@ -24,9 +24,10 @@ package enum ThreadCredentials {
     /// The process's own identity.
     package static let process = FileIdentity(uid: geteuid(), gid: getegid(), groups: supplementaryGroups())
 
-    /// Whether threads of this process may take on other identities: CAP_SETUID and CAP_SETGID.
+    /// Whether threads of this process may take on other identities: CAP_SETUID and CAP_SETGID; and root, since only a
+    /// thread whose file user stops being root loses root's other rights to files with that.
     package static let canChange =
-        clinux_has_capability(UInt32(CLINUX_CAP_SETUID.rawValue))
+        geteuid() == 0 && clinux_has_capability(UInt32(CLINUX_CAP_SETUID.rawValue))
         && clinux_has_capability(UInt32(CLINUX_CAP_SETGID.rawValue))
 
     /// Runs `body` with the calling thread acting as `identity`, and as before afterwards.
