@@ -118,7 +118,7 @@ import Testing
         let client = try subordinate.issueClient(name: "backup")
         let list = credentials.directory.path + "/crl.pem"
         func revoke(_ issued: [CertificateAuthority.Issued]) throws {
-            write(
+            try write(
                 contents(of: try ForeignCertificate.revoke([], by: credentials.authority))
                     + contents(of: try ForeignCertificate.revoke(issued, by: subordinate)), to: list)
         }
