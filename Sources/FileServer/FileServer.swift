@@ -17,14 +17,16 @@ package final class FileServer: Sendable {
     /// The write verifier, RFC 1813 section 3.3.7: another one with each start, and after data was lost.
     let writeVerifier = Atomic<UInt64>(UInt64.random(in: .min ... .max))
     let mounts = Mutex<[MountRecord]>([])
+    let requests: RequestCache
     let log: Logger
     private let seal: HandleSeal
     private let handles: HandleKind
 
     /// - Parameters:
     ///   - exports: what to serve.
-    ///   - stateDirectory: where the key of the file handles is kept, in the file `handle.key`. Nil: it is made anew,
-    ///     and the handles of an earlier run are of no use.
+    ///   - stateDirectory: where the key of the file handles is kept, in the file `handle.key`, and what calls were
+    ///     answered, in `requests`. Nil: the key is made anew, and the handles of an earlier run are of no use; calls
+    ///     sent again after a restart are done again.
     ///   - handles: how file handles are made.
     ///   - openFiles: how many objects stay open, see `OpenFileCache`.
     ///   - synchronizes: whether a change of a directory is on disk before it is answered, as RFC 1813 section 4.8
@@ -41,6 +43,7 @@ package final class FileServer: Sendable {
         self.synchronizes = synchronizes
         self.log = log
         cache = OpenFileCache(limit: openFiles)
+        requests = RequestCache(stateFile: stateDirectory.map { "\($0)/requests" }, log: log)
         try reload(exports)
     }
 

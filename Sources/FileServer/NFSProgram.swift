@@ -32,10 +32,23 @@ package struct NFSProgram: Program {
         case .success(let admitted): request = admitted
         case .failure(let refusal): return refusal.answer
         }
+        guard procedure.isRemembered else { return perform(request, procedure, arguments, since: nil) }
+        return server.requests.answer(RequestKey(call, arguments: arguments)) { since in
+            perform(request, procedure, arguments, since: since)
+        }
+    }
+
+    /// - Parameter since: when an earlier process began the call, see ``InterruptedRequest``.
+    private func perform(
+        _ request: Request, _ procedure: NFS.ProcedureNumber, _ arguments: UnsafeRawBufferPointer, since: UInt64?
+    ) -> Answer {
         let identity = procedure.goesByDescriptor ? nil : request.identity
         do throws(NFSStatus) {
             return try ThreadCredentials.perform(as: identity, orThrow: { _ in NFSStatus.serverFault }) {
-                () throws(NFSStatus) in request.perform(procedure, arguments)
+                () throws(NFSStatus) in
+                let answer = request.perform(procedure, arguments)
+                guard let since else { return answer }
+                return InterruptedRequest(request: request, since: since).answer(answer, procedure, arguments)
             }
         } catch {
             server.log.error("cannot act as the caller", metadata: ["uid": "\(request.identity?.uid ?? 0)"])

@@ -3,6 +3,7 @@ import Kernel
 import Logging
 import NFS
 import RPC
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -66,6 +67,9 @@ final class Directory: Sendable {
     }
 }
 
+/// Every call is another one: none is taken for one that was sent again.
+private let transactions = Atomic<UInt32>(0)
+
 /// A log for tests.
 let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
@@ -105,7 +109,8 @@ struct Fixture {
 
     private func call(_ procedure: NFS.ProcedureNumber) -> Call {
         Call(
-            transaction: 1, program: NFS.program, version: 3, procedure: procedure.rawValue, credential: credential,
+            transaction: transactions.wrappingAdd(1, ordering: .relaxed).newValue, program: NFS.program, version: 3,
+            procedure: procedure.rawValue, credential: credential,
             peer: peer)
     }
 
@@ -236,7 +241,8 @@ extension Call {
 
     static func number(_ procedure: UInt32) -> Call {
         Call(
-            transaction: 1, program: NFS.program, version: 3, procedure: procedure,
+            transaction: transactions.wrappingAdd(1, ordering: .relaxed).newValue, program: NFS.program, version: 3,
+            procedure: procedure,
             credential: .system(uid: 0, gid: 0, groups: []), peer: Peer(address: "192.0.2.1:700", protection: .tls))
     }
 }

@@ -95,7 +95,7 @@ extension Request {
 extension SetAttributes {
     /// An EXCLUSIVE create's verifier, kept where it lasts as long as the file: in its times, whose seconds have 31
     /// bits on every file system. The client sets the real times next, as RFC 1813 section 3.3.8 has it.
-    fileprivate init(verifier: NFS.Verifier) {
+    init(verifier: NFS.Verifier) {
         let high = UInt32(truncatingIfNeeded: verifier >> 32) & 0x7fff_ffff
         let low = UInt32(truncatingIfNeeded: verifier) & 0x7fff_ffff
         self.init(

@@ -48,8 +48,8 @@ struct RequestRecord: Equatable {
     /// What a slot's bytes say.
     static func decode(_ slot: UnsafeRawBufferPointer) -> Slot {
         guard slot.count >= headLength else { return .damaged }
-        guard slot.prefix(headLength).contains(where: { $0 != 0 }) else { return .empty }
         let (state, length): (UInt32, UInt32) = (slot.number(at: 8), slot.number(at: 12))
+        if state == 0, slot.number(at: 0) == UInt64(0) { return .empty }
         guard state == 1 || state == 2, Int(length) <= slot.count - headLength,
             slot.number(at: 0) == Digest(of: slot[8..<headLength + Int(length)]).high
         else { return .damaged }

@@ -1,7 +1,7 @@
 /// How much a ``RequestCache`` keeps, and how long.
 struct RequestLimits: Sendable {
     /// Calls in all: slots of the file.
-    var entries = 16384
+    var entries = 8192
     /// Calls of one client. More than a client has outstanding at once, which is all it can send again.
     var entriesPerClient = 1024
     /// Bytes of replies, in all and of one client.
@@ -124,7 +124,7 @@ struct RequestTable {
 
     /// To be called once, after the last ``restore(_:_:at:now:)``.
     mutating func restored() {
-        free = entries.indices.reversed().filter { entries[$0] == nil }
+        free.removeAll { entries[$0] != nil }
     }
 
     private func isFresh(_ entry: Entry, _ now: UInt64) -> Bool {
