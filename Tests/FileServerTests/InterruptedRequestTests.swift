@@ -301,6 +301,7 @@ import Testing
     @Test func halfOfACreate() throws {
         for how in [
             NFS.Create.How.guarded(SetAttributes(mode: 0o644)), .unchecked(SetAttributes(mode: 0o644, size: 0)),
+            .exclusive(0x0102_0304_0506_0708),
         ] {
             let place = try Place()
             let arguments = NFS.Create.Arguments(try place.server(.automatic).target("f"), how)
@@ -311,7 +312,12 @@ import Testing
             let reply = try results(fixture, call(.create, 5), bytes).withUnsafeBytes {
                 try NFS.Create.decode($0, subject: "test")
             }
-            #expect(reply.attributes?.mode == 0o644, "\(how)")
+            if case .exclusive = how {
+                // Its verifier is what a third call is known by.
+                #expect(try fixture.call(NFS.Create.self, arguments).object == reply.object)
+            } else {
+                #expect(reply.attributes?.mode == 0o644, "\(how)")
+            }
         }
     }
 
