@@ -83,7 +83,7 @@ import Testing
         let leaver = try former.issueClient(name: "leaver")
         let trust = credentials.directory.path + "/trust.pem"
         let ours = contents(of: credentials.authority.certificateFile)
-        write(ours + contents(of: former.certificateFile), to: trust)
+        try write(ours + contents(of: former.certificateFile), to: trust)
         let handshaker = try TLSHandshaker(
             .server,
             TLSConfiguration(
@@ -99,7 +99,7 @@ import Testing
         let (stays, goes) = (try session(credentials.client), try session(leaver))
         try handshaker.reload()
         #expect(tlssd.server.recheck() == 0)
-        write(ours, to: trust)
+        try write(ours, to: trust)
         try handshaker.reload()
         #expect(tlssd.server.recheck() == 1)
         try expectCut(goes.server)

@@ -87,7 +87,7 @@ import Testing
     @Test func withTLS() async throws {
         let daemons = try HandshakeDaemons()
         let server = try ForeignServer(
-            securer: ServerSecurer(daemon: daemons.server, mutual: true, patience: 20), mount: false)
+            securer: ServerSecurer(daemon: daemons.server, mutual: { true }, patience: 20), mount: false)
         let mountd = try PlainService.mountd(of: server)
         server.state.add("file", pattern(5000))
         let tls = "xprtsec=mtls,tlscertname=files.example"
@@ -116,7 +116,7 @@ import Testing
     /// A MOUNT port that has TLS gets it, whatever may go in cleartext.
     @Test func tlsIsPreferred() async throws {
         let daemons = try HandshakeDaemons()
-        let securer = ServerSecurer(daemon: daemons.server, mutual: true, patience: 20)
+        let securer = ServerSecurer(daemon: daemons.server, mutual: { true }, patience: 20)
         let server = try ForeignServer(securer: securer, mount: false)
         let mountd = try ForeignServer(securer: securer)
         let words = "tlscertname=files.example,mountport=\(mountd.port),cleartext_mount"

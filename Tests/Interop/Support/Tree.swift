@@ -36,7 +36,8 @@ struct Tree: Equatable {
         }
         // The size and the links of a directory are its file system's own business.
         entries[name] = Entry(
-            mode: status.st_mode, uid: status.st_uid, gid: status.st_gid, links: isDirectory ? 0 : UInt64(status.st_nlink),
+            mode: status.st_mode, uid: status.st_uid, gid: status.st_gid,
+            links: isDirectory ? 0 : UInt64(status.st_nlink),
             size: isDirectory ? 0 : status.st_size, seconds: status.st_mtim.tv_sec,
             nanoseconds: status.st_mtim.tv_nsec, target: target)
         if isDirectory { for child in names(in: path) { try add(root, "\(name)/\(child)") } }
