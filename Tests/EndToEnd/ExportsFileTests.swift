@@ -1,5 +1,6 @@
 import Certificates
 import Glibc
+import TestSupport
 import Testing
 
 /// The exports file: what it means, and that it can be changed while clients are at work.
@@ -23,7 +24,7 @@ import Testing
         var path: String { directory.path }
         var file: String { path + "/exports" }
 
-        func write(_ text: String) throws { try EndToEndTests.write(text + "\n", to: file) }
+        func write(_ text: String) throws { try TestSupport.write(text + "\n", to: file) }
 
         /// Has a site load the file, and waits for the words that say how that went.
         func load(_ text: String, _ site: Site, saying words: String) throws {

@@ -2,6 +2,7 @@ import Glibc
 import Handshake
 import Kernel
 import SecureChannel
+import TestSupport
 import Testing
 
 /// A call that is sent again, since the connection or the server was lost, is done once and answered as the first time.

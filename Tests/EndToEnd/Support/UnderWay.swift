@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// Waits until a temporary file of xfer in `directory` has more than `size` bytes: the transfer is well under way.
 func underWay(_ directory: String, beyond size: Int, _ program: RunningProgram) throws {
