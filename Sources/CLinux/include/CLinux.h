@@ -49,6 +49,20 @@ enum { CLINUX_MAX_HANDLE = 128 };
 int clinux_name_to_handle(int directory, const char *path, int flags, int32_t *type, uint8_t *bytes, uint32_t *length, int *mount_id);
 int clinux_open_by_handle(int mount, int32_t type, const uint8_t *bytes, uint32_t length, int flags);
 
+// statfs(2): f_type, and the types that the project knows by name
+int clinux_file_system_type(int descriptor, uint64_t *type);
+enum clinux_file_system {
+    CLINUX_EXT4 = 0xEF53,
+    CLINUX_XFS = 0x58465342,
+    CLINUX_TMPFS = 0x01021994,
+    CLINUX_F2FS = 0xF2F52010u,
+    CLINUX_BTRFS = 0x9123683Eu,
+    CLINUX_OVERLAYFS = 0x794C7630,
+    CLINUX_FUSE = 0x65735546,
+};
+// statx(2): when an object was made. Returns 1, 0 where the file system does not say, or -1.
+int clinux_birth_time(int directory, const char *path, int flags, int64_t *seconds, uint32_t *nanoseconds);
+
 // Descriptor passing, unix(7). `count` at most CLINUX_MAX_PASSED. The receiver gets close-on-exec descriptors.
 enum { CLINUX_MAX_PASSED = 4 };
 ssize_t clinux_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);
