@@ -264,15 +264,3 @@ int clinux_drop_capability(unsigned capability) {
     data[capability / 32].permitted &= ~(1U << capability % 32);
     return (int)syscall(SYS_capset, &header, data);
 }
-
-int clinux_birth_time(int descriptor, int64_t *seconds, uint32_t *nanoseconds) {
-    struct statx status;
-    if (statx(descriptor, "", AT_EMPTY_PATH, STATX_BTIME, &status) != 0) return -1;
-    if (!(status.stx_mask & STATX_BTIME)) {
-        errno = EOPNOTSUPP;
-        return -1;
-    }
-    *seconds = status.stx_btime.tv_sec;
-    *nanoseconds = status.stx_btime.tv_nsec;
-    return 0;
-}

@@ -23,19 +23,37 @@ struct DirectoryReader: ~Copyable {
     /// - Parameters:
     ///   - parent: the directory, O_PATH or not: it is opened anew, since the position belongs to the open file.
     ///   - cookie: 0, or ``RawEntry/next`` of an entry.
-    init(_ parent: Int32, from cookie: UInt64 = 0) throws(SystemError) {
+    ///   - size: bytes to read at once: no more than is wanted, since each call of a client's reads anew.
+    init(_ parent: Int32, from cookie: UInt64 = 0, reading size: Int = 64 << 10) throws(SystemError) {
         let directory = try FileCalls.open(beneath: parent, ".", O_RDONLY | O_DIRECTORY)
         if cookie != 0 {
             _ = try systemCall("lseek") { Int(lseek(directory.raw, off_t(truncatingIfNeeded: cookie), SEEK_SET)) }
         }
         self.directory = directory
-        buffer = .allocate(byteCount: 32 << 10, alignment: 8)
+        // An entry has at most 280 bytes; getdents64(2) gives EINVAL where one does not fit.
+        buffer = .allocate(byteCount: min(max(size, 1 << 10), 64 << 10), alignment: 8)
+    }
+
+    /// Goes back to the first entry, and sees what has changed.
+    mutating func rewind() throws(SystemError) {
+        _ = try systemCall("lseek") { Int(lseek(directory.raw, 0, SEEK_SET)) }
+        position = 0
+        filled = 0
     }
 
     deinit { buffer.deallocate() }
 
     /// The next entry, `.` and `..` among them; nil at the end.
     mutating func next() throws(SystemError) -> RawEntry? {
+        try next { RawEntry(inode: $0, next: $1, type: $2, name: FileName($3)) }
+    }
+
+    /// The same with the name where it was read to.
+    ///
+    /// - Parameter body: takes ``RawEntry/inode``, ``RawEntry/next``, ``RawEntry/type`` and the name.
+    mutating func next<Entry>(
+        _ body: (UInt64, UInt64, UInt8, UnsafeRawBufferPointer) -> Entry
+    ) throws(SystemError) -> Entry? {
         // struct linux_dirent64: d_ino 8, d_off 8, d_reclen 2, d_type 1, d_name
         let header = 19
         if position + header > filled {
@@ -52,8 +70,8 @@ struct DirectoryReader: ~Copyable {
         let length = Int(buffer.loadUnaligned(fromByteOffset: position + 16, as: UInt16.self))
         let type = buffer.loadUnaligned(fromByteOffset: position + 18, as: UInt8.self)
         guard length > header, position + length <= filled else { return nil }
-        let name = buffer[(position + header)..<(position + length)].prefix { $0 != 0 }
+        let name = UnsafeRawBufferPointer(rebasing: buffer[(position + header)..<(position + length)])
         position += length
-        return RawEntry(inode: inode, next: next, type: type, name: FileName(name))
+        return body(inode, next, type, UnsafeRawBufferPointer(rebasing: name.prefix { $0 != 0 }))
     }
 }

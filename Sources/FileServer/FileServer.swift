@@ -13,6 +13,7 @@ import SystemPackage
 package final class FileServer: Sendable {
     private let served = Mutex<[ServedExport]>([])
     let cache: OpenFileCache
+    let listings: DirectoryListings
     let synchronizes: Bool
     /// The write verifier, RFC 1813 section 3.3.7: another one with each start, and after data was lost.
     let writeVerifier = Atomic<UInt64>(UInt64.random(in: .min ... .max))
@@ -28,14 +29,16 @@ package final class FileServer: Sendable {
     ///     answered, in `requests`. Nil: the key is made anew, and the handles of an earlier run are of no use; calls
     ///     sent again after a restart are done again.
     ///   - handles: how file handles are made.
+    ///   - cookies: how directories are listed.
     ///   - openFiles: how many objects stay open, see `OpenFileCache`.
     ///   - synchronizes: whether a change of a directory is on disk before it is answered, as RFC 1813 section 4.8
     ///     asks. Without it a crash of the whole machine can lose the last changes; a crash of the server alone loses
     ///     nothing.
     /// - Throws: ``ExportError`` or ``SystemError``, which say what cannot be served and why.
     package init(
-        exports: [Export], stateDirectory: String?, handles: HandleKind = .automatic, openFiles: Int = 256,
-        synchronizes: Bool = true, log: Logger = Logger(label: "FileServer")
+        exports: [Export], stateDirectory: String?, handles: HandleKind = .automatic,
+        cookies: ListingCookies = .automatic, openFiles: Int = 256, synchronizes: Bool = true,
+        log: Logger = Logger(label: "FileServer")
     ) throws {
         _ = try Files.open("/proc/self/fd", O_RDONLY | O_DIRECTORY)
         seal = try HandleSeal(stateFile: stateDirectory.map { "\($0)/handle.key" })
@@ -43,6 +46,7 @@ package final class FileServer: Sendable {
         self.synchronizes = synchronizes
         self.log = log
         cache = OpenFileCache(limit: openFiles)
+        listings = DirectoryListings(cookies, secret: seal.secret(for: "directory cookies"))
         requests = RequestCache(stateFile: stateDirectory.map { "\($0)/requests" }, log: log)
         try reload(exports)
     }
@@ -118,6 +122,7 @@ package final class FileServer: Sendable {
         let age = UInt64(exactly: (max(0, seconds) * 1e9).rounded()) ?? .max
         let (time, overflow) = Deadline.clock.subtractingReportingOverflow(age)
         if !overflow { cache.drop(unusedSince: time) }
+        listings.snapshots.dropUnused()
     }
 
     /// What a handle is for.

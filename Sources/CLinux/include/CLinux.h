@@ -84,9 +84,6 @@ ssize_t clinux_tls_send_record(int socket, uint8_t type, const void *bytes, size
 // recv(2) with the content type of the record the bytes came from: TLS_GET_RECORD_TYPE. `type` is 23 where the kernel named none.
 ssize_t clinux_tls_receive(int socket, void *bytes, size_t length, int flags, uint8_t *type);
 
-// statx(2): when an object was created. Returns 0 or -1: EOPNOTSUPP where its file system does not keep that.
-int clinux_birth_time(int descriptor, int64_t *seconds, uint32_t *nanoseconds);
-
 // Device numbers: major(3), minor(3), makedev(3)
 uint32_t clinux_major(uint64_t device);
 uint32_t clinux_minor(uint64_t device);

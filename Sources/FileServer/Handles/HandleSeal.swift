@@ -71,6 +71,9 @@ struct HandleSeal: Sendable {
         mac(Array("export \(text)".utf8)).prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
     }
 
+    /// 16 bytes that no client knows, for another purpose than handles; they last as long as the key does.
+    func secret(for purpose: String) -> [UInt8] { mac(Array("secret \(purpose)".utf8)) }
+
     /// - Returns: nil where the object has more than ``objectLimit`` bytes.
     func seal(export: UInt32, strategy: UInt8, object: [UInt8]) -> FileHandle? {
         guard object.count <= Self.objectLimit else { return nil }

@@ -73,7 +73,9 @@ struct InterruptedRequest {
     /// Whether the object was made since; nil where its file system does not keep that.
     private func wasBorn(_ file: OpenFile) -> Bool? {
         var (seconds, nanoseconds): (Int64, UInt32) = (0, 0)
-        guard clinux_birth_time(file.path.raw, &seconds, &nanoseconds) == 0 else { return nil }
+        guard clinux_birth_time(file.path.raw, "", Int32(CLINUX_AT_EMPTY_PATH), &seconds, &nanoseconds) == 1 else {
+            return nil
+        }
         return isSince(seconds: Int(seconds), nanoseconds: Int(nanoseconds))
     }
 
