@@ -15,8 +15,7 @@ struct KernelHandles: HandleStrategy {
     /// - Parameter root: the export's root, opened for reading: open_by_handle_at takes no O_PATH descriptor.
     /// - Throws: ``SystemError`` where this file system or this process cannot: EOPNOTSUPP, EPERM.
     init(_ root: SharedDescriptor) throws(SystemError) {
-        var mount: Int32 = 0
-        let handle = try Self.name(root.raw, "", Int32(CLINUX_AT_EMPTY_PATH), &mount)
+        let (handle, mount) = try Self.name(root.raw, "", Int32(CLINUX_AT_EMPTY_PATH))
         self.root = root
         self.mount = mount
         // Asked of the kernel and not guessed: a handle that cannot be opened again is of no use.
@@ -26,30 +25,30 @@ struct KernelHandles: HandleStrategy {
         }
     }
 
-    private static func name(
-        _ directory: Int32, _ name: FileName, _ flags: Int32, _ mount: inout Int32
-    ) throws(SystemError) -> [UInt8] {
+    /// name_to_handle_at(2).
+    ///
+    /// - Returns: the handle's type and bytes, and the number of the mount that the object is on.
+    static func name(
+        _ directory: Int32, _ name: FileName, _ flags: Int32
+    ) throws(SystemError) -> (object: [UInt8], mount: Int32) {
         var type: Int32 = 0
         var length: UInt32 = 0
         var bytes = [UInt8](repeating: 0, count: Int(CLINUX_MAX_HANDLE))
-        var mountNumber: Int32 = 0
+        var mount: Int32 = 0
         try FileCalls.at("name_to_handle_at", name) { name in
-            clinux_name_to_handle(directory, name, flags, &type, &bytes, &length, &mountNumber)
+            clinux_name_to_handle(directory, name, flags, &type, &bytes, &length, &mount)
         }
-        mount = mountNumber
         let object = type.bigEndianBytes + bytes.prefix(Int(length))
         guard object.count <= HandleSeal.objectLimit else { throw SystemError("name_to_handle_at", .overflow) }
-        return object
+        return (object, mount)
     }
 
     func object(_ descriptor: Int32, _ status: stat, at place: Place?) throws(SystemError) -> [UInt8] {
-        var mount: Int32 = 0
-        return try Self.name(descriptor, "", Int32(CLINUX_AT_EMPTY_PATH), &mount)
+        try Self.name(descriptor, "", Int32(CLINUX_AT_EMPTY_PATH)).object
     }
 
     func object(in directory: Int32, _ status: stat, at place: Place) throws(SystemError) -> [UInt8] {
-        var mount: Int32 = 0
-        let object = try Self.name(directory, place.name, 0, &mount)
+        let (object, mount) = try Self.name(directory, place.name, 0)
         // Something else is mounted there: its handle would be looked for in this file system.
         guard mount == self.mount else { throw SystemError("name_to_handle_at", .improperLink) }
         return object
