@@ -87,7 +87,8 @@ struct Fixture {
     /// - Parameter options: of the export, for everybody.
     init(
         _ kind: HandleKind = .automatic, readOnly: Bool = false, options: ExportOptions? = nil,
-        directory: Directory? = nil, state: String? = nil, openFiles: Int = 256
+        directory: Directory? = nil, state: String? = nil, openFiles: Int = 256,
+        cookies: ListingCookies = .automatic
     ) throws {
         let directory = try directory ?? Directory()
         self.directory = directory
@@ -97,7 +98,7 @@ struct Fixture {
                     name: "/e", directory: directory.path, options: options ?? (readOnly ? .forReading : .forWriting))
             ],
             stateDirectory: state,
-            handles: kind, openFiles: openFiles, log: quiet)
+            handles: kind, cookies: cookies, openFiles: openFiles, log: quiet)
         nfs = NFSProgram(server)
         mount = MountProgram(server)
         root = try #require(try mount.mnt("/e")).root
