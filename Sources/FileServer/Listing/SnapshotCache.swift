@@ -17,17 +17,23 @@ final class SnapshotCache: Sendable {
     private struct Kept {
         let snapshot: DirectorySnapshot
         let stamp: Stamp
-        /// Nanoseconds of CLOCK_MONOTONIC.
-        let read: UInt64
+        /// Nanoseconds of CLOCK_MONOTONIC: until when it is good although the directory has changed.
+        let fresh: UInt64
         var used: UInt64
+    }
+
+    private struct Reading {
+        let directory: FileHandle
+        let began: UInt64
+        /// Whether a listing of the directory has begun since.
+        var isOutdated = false
     }
 
     private struct State {
         var kept: [FileHandle: [Kept]] = [:]
         /// Bytes of all that is kept.
         var size = 0
-        /// The directories that are being read, by the number of the reading; nil where the result is not to be kept.
-        var readings: [UInt64: FileHandle?] = [:]
+        var readings: [UInt64: Reading] = [:]
         var lastReading: UInt64 = 0
         var cleaned: UInt64 = 0
     }
@@ -36,9 +42,9 @@ final class SnapshotCache: Sendable {
     private let limit: Int
     /// Bytes up to which a directory is as soon read as looked up.
     private let small: Int
-    /// Nanoseconds for which a snapshot is good although the directory has changed: under steady change each page of a
-    /// listing would else read all of the directory.
-    private let freshness: UInt64 = 1_000_000_000
+    /// How many times as long as its reading took a snapshot is good although the directory has changed: under steady
+    /// change each page of a listing would else read all of the directory.
+    private let freshness: UInt64 = 20
     /// Nanoseconds after which a snapshot goes that nobody used.
     private let patience: UInt64 = 60_000_000_000
     private let state = Mutex(State())
@@ -55,7 +61,7 @@ final class SnapshotCache: Sendable {
             guard
                 let index = state.kept[directory]?.firstIndex(where: {
                     $0.snapshot.lower <= cookie && cookie < $0.snapshot.upper
-                        && ($0.stamp == stamp || now &- $0.read < freshness)
+                        && ($0.stamp == stamp || now < $0.fresh)
                 })
             else { return nil }
             state.kept[directory]?[index].used = now
@@ -68,15 +74,16 @@ final class SnapshotCache: Sendable {
     /// - Parameter listing: whether a listing begins with it.
     /// - Returns: a number for ``end(_:_:_:)``.
     func begin(_ directory: FileHandle, beginning listing: Bool) -> UInt64 {
-        state.withLock { state in
+        let now = Deadline.clock
+        return state.withLock { state in
             if listing {
-                for (number, reading) in state.readings where reading == directory {
-                    state.readings[number] = .some(nil)
+                for (number, reading) in state.readings where reading.directory == directory {
+                    state.readings[number]?.isOutdated = true
                 }
                 remove(directory, &state)
             }
             state.lastReading += 1
-            state.readings[state.lastReading] = directory
+            state.readings[state.lastReading] = Reading(directory: directory, began: now)
             return state.lastReading
         }
     }
@@ -85,12 +92,14 @@ final class SnapshotCache: Sendable {
     func end(_ number: UInt64, _ snapshot: DirectorySnapshot?, _ stamp: Stamp) {
         let now = Deadline.clock
         state.withLock { state in
-            guard let reading = state.readings.removeValue(forKey: number), let directory = reading, let snapshot,
+            guard let reading = state.readings.removeValue(forKey: number), !reading.isOutdated, let snapshot,
                 snapshot.size > small
             else { return }
+            let directory = reading.directory
+            let fresh = now &+ (now &- reading.began) &* freshness
             remove(directory, &state) { $0.snapshot.lower == snapshot.lower }
             state.kept[directory, default: []].append(
-                Kept(snapshot: snapshot, stamp: stamp, read: now, used: now))
+                Kept(snapshot: snapshot, stamp: stamp, fresh: fresh, used: now))
             state.size += snapshot.size
             clean(&state, now)
             while state.size > limit, let oldest = state.kept.min(by: { Self.used($0.value) < Self.used($1.value) }) {
@@ -101,6 +110,9 @@ final class SnapshotCache: Sendable {
 
     /// Bytes kept now.
     var size: Int { state.withLock { $0.size } }
+
+    /// How often directories were read.
+    var readings: UInt64 { state.withLock { $0.lastReading } }
 
     /// Lets go of what nobody used for a minute.
     func dropUnused() {
