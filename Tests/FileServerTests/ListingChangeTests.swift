@@ -58,21 +58,17 @@ import Testing
     func aHundredThousandWhileOthersComeAndGo(parent: String) throws {
         // A lab has one slow processor.
         let crowd = try Crowd(in: parent, getenv("TLSD_LAB") == nil ? 100_000 : 10_000)
-        for cookies in [ListingCookies.automatic, .names()] {
+        for (cookies, plus, count) in [
+            (ListingCookies.automatic, false, 4096), (.names(), false, 1 << 16), (.automatic, true, 1 << 16),
+        ] where !plus || parent == "/tmp" {
             let f = try Fixture(directory: crowd.directory, cookies: cookies)
             let churn = Churn(crowd.directory.path)
             let thread = try Thread("churn") { churn.run() }
-            defer {
-                churn.stop()
-                thread.join()
-            }
-            for (plus, count) in [(false, 4096), (false, 1 << 20), (true, 1 << 16)] {
-                let before = churn.rounds.load(ordering: .relaxed)
-                let t0 = Deadline.clock
-                defer { print("TIMING", parent, cookies, plus, count, (Deadline.clock - t0) / 1_000_000) }
-                expectEachOnce(try f.listAll(plus: plus, count: UInt32(count)), of: crowd.names)
-                #expect(churn.rounds.load(ordering: .relaxed) > before, "nothing changed meanwhile")
-            }
+            let entries = Result { try f.listAll(plus: plus, count: UInt32(count)) }
+            churn.stop()
+            thread.join()
+            #expect(churn.rounds.load(ordering: .relaxed) > 100, "nothing changed meanwhile")
+            expectEachOnce(try entries.get(), of: crowd.names)
         }
     }
 
