@@ -85,7 +85,11 @@ package final class Channel: Sendable {
     package func close(until deadline: Deadline) {
         // A peer that is gone, or does not read, does not get it.
         try? { () throws(ChannelError) in
-            if try sender.enqueue(.closeNotify) { try Channel.finish(sender, on: socket, until: deadline) }
+            if try sender.enqueue(.closeNotify) {
+                try Channel.finish(sender, on: socket, until: deadline)
+            } else {
+                sender.waitUntilIdle(until: deadline)
+            }
         }()
         sender.fail()
         Socket.shutdown(socket.raw)
@@ -93,16 +97,14 @@ package final class Channel: Sendable {
 
     /// Ends the stream for `error`, telling the peer where TLS has an alert for it.
     package func abort(_ error: ChannelError) {
-        let alert: Alert? =
-            switch error {
-            case .violation(let alert, _): alert
-            case .cannotRekey: .internalError
-            default: nil
-            }
-        if let alert {
-            // One try, without waiting: the peer has broken the protocol.
+        if let alert = error.alert {
+            // One try: the peer has broken the protocol. Who is sending just now sends it next.
             try? { () throws(ChannelError) in
-                if try sender.enqueue(alert) { _ = try sender.flush() }
+                if try sender.enqueue(alert) {
+                    _ = try sender.flush()
+                } else {
+                    sender.waitUntilIdle(until: .after(seconds: 1))
+                }
             }()
         }
         sender.fail()

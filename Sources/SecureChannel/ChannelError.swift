@@ -30,6 +30,15 @@ package enum ChannelError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What the peer is told of it; nil where TLS has no alert for it, or the peer knows.
+    package var alert: Alert? {
+        switch self {
+        case .violation(let alert, _): alert
+        case .cannotRekey: .internalError
+        default: nil
+        }
+    }
+
     /// A server that refuses the client's certificate can say so only after the client's handshake is over (RFC 8446
     /// section 4.4.4), so these alerts are read here and not in the handshake.
     private static func words(for alert: Alert) -> String {

@@ -1,3 +1,4 @@
+import Kernel
 import Synchronization
 
 /// The sending half of a channel: messages queue here and one thread at a time, whoever comes first, puts them on the socket.
@@ -28,7 +29,15 @@ package final class Sender: @unchecked Sendable {
         /// Bytes of messages that wait, the one in work not counted.
         var bytes = 0
 
+        /// Who waits for the flusher to be done.
+        var waiting: [Condition<Bool>] = []
+
         var isEmpty: Bool { next == messages.count }
+
+        mutating func takeWaiting() -> [Condition<Bool>] {
+            defer { waiting.removeAll() }
+            return waiting
+        }
     }
 
     private enum Control {
@@ -132,12 +141,14 @@ package final class Sender: @unchecked Sendable {
                     guard try send(control) else { return .blocked }
                 case .nothing:
                     guard case .done = try writer.drain() else { return .blocked }
-                    let idle = queue.withLock { queue -> Bool in
-                        guard queue.isEmpty && queue.controls.isEmpty else { return false }
+                    let waiting = queue.withLock { queue -> [Condition<Bool>]? in
+                        guard queue.isEmpty && queue.controls.isEmpty else { return nil }
                         queue.flushing = false
-                        return true
+                        return queue.takeWaiting()
                     }
-                    if idle { return .idle }
+                    guard let waiting else { continue }
+                    for one in waiting { one.withLock(wake: true) { $0 = true } }
+                    return .idle
                 }
             }
         } catch {
@@ -148,13 +159,28 @@ package final class Sender: @unchecked Sendable {
 
     /// Lets the channel take no more messages: every later call throws ``ChannelError/closed``.
     package func fail() {
-        queue.withLock { queue in
+        let waiting = queue.withLock { queue in
             queue.failed = true
             queue.messages.removeAll()
             queue.next = 0
             queue.bytes = 0
             queue.controls.removeAll()
+            return queue.takeWaiting()
         }
+        for one in waiting { one.withLock(wake: true) { $0 = true } }
+    }
+
+    /// Whether somebody is the flusher.
+    package var isFlushing: Bool { queue.withLock { $0.flushing } }
+
+    /// Waits until whoever is the flusher has sent everything, for callers that are not.
+    func waitUntilIdle(until deadline: Deadline) {
+        let done = Condition(false)
+        let isIdle = queue.withLock { queue in
+            if queue.flushing && !queue.failed { queue.waiting.append(done) }
+            return !queue.flushing || queue.failed
+        }
+        if !isIdle { _ = done.wait(until: deadline) { $0 ? true : nil } }
     }
 
     private func takeNext() -> Next {

@@ -32,6 +32,35 @@ import Testing
         #expect(try receiver.value() == bytes)
     }
 
+    /// Who closes while another thread sends waits for that: all of it goes out, and then close_notify.
+    @Test(arguments: TestedLayers.all) func closeBehindAnotherSender(_ layer: Channel.Layer) throws {
+        let pair = try ChannelPair(layer, .user)
+        let bytes = pattern(1 << 20)
+        for _ in 0..<24 { _ = try pair.client.sender.enqueue(OutboundMessage(head: bytes)) }
+        // Nobody reads yet: this thread stays the flusher.
+        try #require(try pair.client.sender.flush() == .blocked)
+        let closed = Condition(false)
+        let closer = try Running {
+            pair.client.close(until: .after(seconds: 30))
+            closed.withLock(wake: true) { $0 = true }
+        }
+        #expect(closed.wait(until: .after(seconds: 0.2)) { $0 ? true : nil } == nil)
+        let receiver = try Running { try Receiving.untilEnd(of: pair.server).count }
+        try Channel.finish(pair.client.sender, on: pair.link.client, until: .after(seconds: 30))
+        #expect(try receiver.value() == 24 << 20)
+        try closer.value()
+    }
+
+    /// Where the other thread's peer does not read, closing does not wait for ever.
+    @Test(arguments: TestedLayers.all) func closeBehindABlockedSender(_ layer: Channel.Layer) throws {
+        let pair = try ChannelPair(layer, .user)
+        let bytes = pattern(1 << 20)
+        for _ in 0..<24 { _ = try pair.client.sender.enqueue(OutboundMessage(head: bytes)) }
+        try #require(try pair.client.sender.flush() == .blocked)
+        pair.client.close(until: .after(seconds: 0.05))
+        #expect(throws: ChannelError.self) { _ = try pair.client.sender.enqueue(OutboundMessage(head: [1])) }
+    }
+
     @Test(arguments: TestedLayers.all, [true, false]) func aCutIsTruncation(_ layer: Channel.Layer, _ toFile: Bool)
         throws
     {
