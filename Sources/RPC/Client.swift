@@ -157,7 +157,7 @@ package final class Client: Sendable {
             while true {
                 switch try reader.run(handler) {
                 case .end: throw .closedByPeer
-                case .paused: break
+                case .paused, .turn: break
                 case .blocked: try waitForBytes()
                 }
             }

@@ -32,7 +32,16 @@ protocol MessageHandler: AnyObject {
 ///
 /// It keeps its place when nothing more is there, so that no thread has to wait for a peer.
 final class MessageReader {
-    enum Stop { case blocked, end, paused }
+    enum Stop {
+        /// Nothing more is there now.
+        case blocked
+        /// The peer ended the stream between two messages.
+        case end
+        /// The handler wants no more for now.
+        case paused
+        /// More is there; the caller may look after others first.
+        case turn
+    }
 
     private enum Phase {
         case head
@@ -48,7 +57,7 @@ final class MessageReader {
     private var isLast = false
     /// Whether a message has begun.
     private var inMessage = false
-    private var fragments = 0
+    private var emptyFragments = 0
     /// How many bytes of the message are wanted before the next look at it.
     private var wanted = MessageReader.firstLook
     private var limit: Int?
@@ -59,8 +68,10 @@ final class MessageReader {
     private static let small = 1024
     /// Bytes to look at first in larger ones.
     private static let firstLook = 160
-    /// More fragments than any sender makes of one message; each may be empty, so that the size alone is no limit.
-    private static let maximumFragments = 4096
+    /// Fragments without a byte in one message, which its size does not limit.
+    private static let maximumEmptyFragments = 4096
+    /// Steps after which others have their turn: a message in fragments of one byte has two for each.
+    private static let turn = 2048
 
     /// Bytes a message may have at most, known before a byte of it is there.
     private let largest: Int
@@ -73,13 +84,14 @@ final class MessageReader {
     /// Whether the stream stands between two messages.
     var isBetweenMessages: Bool { !inMessage && mark.isEmpty }
 
-    /// Handles messages until nothing more is there.
+    /// Handles messages until nothing more is there, or for a turn.
     func run(_ handler: some MessageHandler) throws(RPCError) -> Stop {
         do {
-            while true {
+            for _ in 0..<Self.turn {
                 if !inMessage && mark.isEmpty && handler.wantsPause { return .paused }
                 if let stop = try step(handler) { return stop }
             }
+            return .turn
         } catch let error as ChannelError {
             throw .channel(error)
         } catch let error as RPCError {
@@ -134,11 +146,13 @@ final class MessageReader {
         isLast = word & RecordMark.lastFragment != 0
         if !inMessage {
             inMessage = true
-            fragments = 0
+            emptyFragments = 0
             wanted = isLast && fragmentLeft <= Self.small ? fragmentLeft : lastHead ?? Self.firstLook
         }
-        fragments += 1
-        guard fragments <= Self.maximumFragments else { throw RPCError.malformed("a message of too many fragments") }
+        if fragmentLeft == 0 { emptyFragments += 1 }
+        guard emptyFragments <= Self.maximumEmptyFragments else {
+            throw RPCError.malformed("a message of too many empty fragments")
+        }
         try check(limit ?? largest)
         return nil
     }

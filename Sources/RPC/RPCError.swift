@@ -38,7 +38,10 @@ package enum RPCError: Error, Sendable, CustomStringConvertible {
             case .systemError: "the server failed (SYSTEM_ERR)"
             case .rpcMismatch(let low, let high): "the server speaks RPC versions \(low) to \(high)"
             case .authentication(5): "the server wants stronger protection than this connection has (AUTH_TOOWEAK)"
-            case .authentication(1), .authentication(2): "the server does not take this credential (AUTH_BADCRED)"
+            case .authentication(1): "the server does not take this credential (AUTH_BADCRED)"
+            case .authentication(2): "the server wants another credential (AUTH_REJECTEDCRED)"
+            case .authentication(3): "the server does not take the call's verifier (AUTH_BADVERF)"
+            case .authentication(4): "the server wants another verifier (AUTH_REJECTEDVERF)"
             case .authentication(let status): "the server refused the credential (auth_stat \(status))"
             }
         }

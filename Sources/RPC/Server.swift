@@ -19,6 +19,13 @@ package struct ServerPolicy: Sendable {
     package var maximumBacklog = 32 << 20
     /// Replies that may wait for such a peer.
     package var maximumReplies = 256
+    /// Seconds that a connection which is over, but for what waits to be sent on it, is left to its peer to read that.
+    package var secondsToEnd = 30.0
+    /// Connections of one address without TLS at once; further ones are closed at once. An IPv6 network of 64 bits is one
+    /// address here: whoever has one address of it has all.
+    package var maximumUnsecuredPerAddress = 1024
+    /// Handshakes of one address at once; further ones wait.
+    package var handshakesPerAddress = 256
 
     package init() {}
 }
@@ -36,13 +43,13 @@ package protocol ConnectionSecurer: Sendable {
 /// threads takes it, handles the calls that are there and gives it back; replies that the socket does not take at once are
 /// left to the output threads. So both directions of a connection move at once, and neither waits for the other.
 package final class Server: Sendable {
-    let programs: [UInt32: any Program]
+    let programs: ProgramTable
     let policy: ServerPolicy
     let securer: any ConnectionSecurer
     let log: Logger
     let input: Epoll
     let output: Epoll
-    private let handshakes = ThreadPool("handshake", maximum: 1024, backlog: 4096)
+    private let handshakes: HandshakeQueue
     private let listeners: [SharedDescriptor]
     private let stopping: EventDescriptor
     private let connections = Mutex<Table>(Table())
@@ -51,18 +58,36 @@ package final class Server: Sendable {
     private struct Table {
         var open: [UInt64: ServerConnection] = [:]
         var next: UInt64 = 2
+        /// The addresses of the connections that are not secured, and how many of them each address has.
+        var unsecured: [UInt64: String] = [:]
+        var unsecuredCounts: [String: Int] = [:]
+
+        mutating func add(_ token: UInt64, unsecuredFrom address: String) {
+            unsecured[token] = address
+            unsecuredCounts[address, default: 0] += 1
+        }
+
+        mutating func isUnsecuredNoMore(_ token: UInt64) {
+            guard let address = unsecured.removeValue(forKey: token), let count = unsecuredCounts[address] else {
+                return
+            }
+            unsecuredCounts[address] = count > 1 ? count - 1 : nil
+        }
     }
 
     /// The tokens of epoll events that are no connection's.
     private static let stopToken: UInt64 = 0
     private static let listenerToken: UInt64 = 1
 
-    /// - Parameter listeners: listening, non-blocking sockets.
+    /// - Parameters:
+    ///   - listeners: listening, non-blocking sockets.
+    ///   - programs: what is answered; several versions of a program are several.
     package init(
         listeners: [SharedDescriptor], programs: [any Program], policy: ServerPolicy, securer: any ConnectionSecurer,
         log: Logger
     ) throws(SystemError) {
-        self.programs = Dictionary(programs.map { ($0.number, $0) }, uniquingKeysWith: { first, _ in first })
+        self.programs = ProgramTable(programs)
+        handshakes = HandshakeQueue(perAddress: policy.handshakesPerAddress)
         self.policy = policy
         self.securer = securer
         self.log = log
@@ -128,7 +153,7 @@ package final class Server: Sendable {
             while true {
                 let event = try waiting.wait(until: .after(seconds: 5))
                 if event?.token == Self.stopToken { return }
-                closeUnsecured()
+                closeLate()
                 guard event != nil else { continue }
                 do {
                     while let socket = try Socket.accept(listener.raw) { add(SharedDescriptor(socket)) }
@@ -144,40 +169,82 @@ package final class Server: Sendable {
     }
 
     private func add(_ socket: SharedDescriptor) {
-        let peer = (try? Socket.peer(socket.raw)).map { "\($0)" } ?? "unknown"
+        let address = try? Socket.peer(socket.raw)
+        let peer = address.map { "\($0)" } ?? "unknown"
+        let origin = address.map(Self.origin) ?? "unknown"
         try? Socket.setNoDelay(socket.raw)
         // A client whose machine or network is gone says nothing: without this its connection would stay for ever.
         try? Socket.setOption(socket.raw, SOL_SOCKET, SO_KEEPALIVE, 1)
         try? Socket.setOption(socket.raw, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 120)
         try? Socket.setOption(socket.raw, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 30)
         try? Socket.setOption(socket.raw, Int32(IPPROTO_TCP), TCP_KEEPCNT, 4)
-        let added = connections.withLock { table -> ServerConnection? in
-            guard table.open.count < policy.maximumConnections else { return nil }
+        let added = connections.withLock { table -> Added in
+            guard table.open.count < policy.maximumConnections else { return .tooMany }
+            guard table.unsecuredCounts[origin, default: 0] < policy.maximumUnsecuredPerAddress else {
+                return .tooManyUnsecured
+            }
             let token = table.next
             table.next += 1
-            let connection = ServerConnection(socket, token: token, peerAddress: peer, server: self)
+            let connection = ServerConnection(socket, token: token, peerAddress: peer, origin: origin, server: self)
             table.open[token] = connection
-            return connection
+            table.add(token, unsecuredFrom: origin)
+            return .connection(connection)
         }
-        guard let added else {
+        switch added {
+        case .connection(let connection): connection.start()
+        case .tooMany:
             log.warning(
                 "too many connections: one is closed",
                 metadata: ["peer": "\(peer)", "limit": "\(policy.maximumConnections)"])
-            return
+        case .tooManyUnsecured:
+            log.warning(
+                "too many connections without TLS from one address: one is closed",
+                metadata: ["peer": "\(peer)", "limit": "\(policy.maximumUnsecuredPerAddress)"])
         }
-        added.start()
     }
 
-    /// Closes what has been in cleartext for too long.
-    private func closeUnsecured() {
-        let late = connections.withLock { table in
-            table.open.values.filter { $0.isUnsecured(after: policy.secondsUntilSecured) }
-        }
-        for connection in late { connection.close("no TLS within \(policy.secondsUntilSecured) s") }
+    private enum Added {
+        case connection(ServerConnection)
+        case tooMany
+        case tooManyUnsecured
     }
 
-    func remove(_ token: UInt64) { connections.withLock { _ = $0.open.removeValue(forKey: token) } }
+    /// Whom a connection's use of threads and of the time before TLS counts for: the IPv4 address, or the IPv6 network.
+    static func origin(of address: SocketAddress) -> String {
+        guard address.family == AF_INET6 else { return address.host ?? "local" }
+        return address.withPointer { pointer, _ in
+            pointer.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { pointer in
+                withUnsafeBytes(of: pointer.pointee.sin6_addr) { bytes in
+                    // An IPv4 client of a socket for both, ::ffff:192.0.2.1, has its address in the last four bytes.
+                    let isMapped = bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 255 && bytes[11] == 255
+                    return (isMapped ? bytes.suffix(4) : bytes.prefix(8)).map { String($0) }.joined(separator: ".")
+                }
+            }
+        }
+    }
 
-    /// - Returns: false where too many handshakes are under way.
-    func handshake(_ body: @escaping @Sendable () -> Void) -> Bool { handshakes.submit(body) }
+    /// Closes what has been in cleartext for too long, and what is over and whose last bytes nobody reads.
+    private func closeLate() {
+        let open = connections.withLock { Array($0.open.values) }
+        for connection in open {
+            if connection.isUnsecured(after: policy.secondsUntilSecured) {
+                connection.close("no TLS within \(policy.secondsUntilSecured) s")
+            } else if connection.isEnding(after: policy.secondsToEnd) {
+                connection.close("it ended, and its last replies were not read within \(policy.secondsToEnd) s")
+            }
+        }
+    }
+
+    func remove(_ token: UInt64) {
+        connections.withLock { table in
+            table.open.removeValue(forKey: token)
+            table.isUnsecuredNoMore(token)
+        }
+    }
+
+    /// A connection has TLS now, and counts no more for its address.
+    func isSecured(_ token: UInt64) { connections.withLock { $0.isUnsecuredNoMore(token) } }
+
+    /// Has a handshake done on a thread of its own, when those of `origin` leave it one.
+    func handshake(from origin: String, _ work: HandshakeQueue.Work) { handshakes.submit(from: origin, work) }
 }

@@ -22,11 +22,15 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         var outputFlushes = false
         /// A program takes calls without TLS on it: it need not become secured.
         var staysCleartext = false
+        /// Nothing more is read; when everything queued is sent the connection is closed.
+        var ending: (reason: String?, since: UInt64)?
     }
 
     private let socket: SharedDescriptor
     private let token: UInt64
     private let peerAddress: String
+    /// Whom it counts for: ``Server/origin(of:)``.
+    private let origin: String
     private let server: Server
     private let born = Deadline.clock
     private let shared = Mutex(Shared())
@@ -43,10 +47,11 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     /// Messages handled since the input event.
     private var handled = 0
 
-    init(_ socket: SharedDescriptor, token: UInt64, peerAddress: String, server: Server) {
+    init(_ socket: SharedDescriptor, token: UInt64, peerAddress: String, origin: String, server: Server) {
         self.socket = socket
         self.token = token
         self.peerAddress = peerAddress
+        self.origin = origin
         self.server = server
         let channel = Channel.cleartext(socket)
         self.channel = Mutex(channel)
@@ -77,6 +82,12 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
             && Double(Deadline.clock - born) / 1e9 > seconds
     }
 
+    /// Whether it is over, and what waits to be sent has not gone for so many seconds.
+    func isEnding(after seconds: Double) -> Bool {
+        guard let since = shared.withLock({ $0.ending?.since }) else { return false }
+        return Double(Deadline.clock - since) / 1e9 > seconds
+    }
+
     // MARK: Input
 
     func readable() {
@@ -104,10 +115,10 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                     if stays { return }
                     // As in writable(): the next bytes may wait in the record layer already.
                     if handled >= Self.turn { return rearmInput(Epoll.readable | Epoll.writable) }
+                case .turn:
+                    return rearmInput(Epoll.readable | Epoll.writable)
                 case .end:
-                    // A client that has closed both ways does not hear our goodbye, and that is nobody's error.
-                    if (try? channel.sender.enqueue(.closeNotify)) ?? false { _ = try? channel.sender.flush() }
-                    return close(nil)
+                    return end(.closeNotify, nil)
                 }
             }
         } catch let error as RPCError {
@@ -120,13 +131,39 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     }
 
     private func fail(_ error: RPCError) {
-        if case .channel(let reason) = error { current.abort(reason) }
+        guard case .channel(let reason) = error else { return end(.closeNotify, "\(error)") }
+        if let alert = reason.alert { return end(alert, "\(error)") }
+        switch reason {
+        case .closed: close(nil)
         // A peer that just goes is nothing to report where it has not begun anything.
-        if case .channel(.truncated) = error, reader.isBetweenMessages {
-            return close("the peer left without close_notify")
+        case .truncated where reader.isBetweenMessages: close("the peer left without close_notify")
+        default: close("\(error)")
         }
-        if case .channel(.closed) = error { return close(nil) }
-        close("\(error)")
+    }
+
+    /// Reads no more, and closes when what is queued is sent: a client that has said all it has to say may still listen for
+    /// its replies (RFC 8446 section 6.1; FIN in cleartext), and one that broke the protocol is told.
+    ///
+    /// - Parameters:
+    ///   - alert: sent last.
+    ///   - reason: for the log; nil where it is the ordinary end.
+    private func end(_ alert: Alert, _ reason: String?) {
+        let channel = current
+        do throws(ChannelError) {
+            let isFlusher = try channel.sender.enqueue(alert) || mustFlush
+            mustFlush = false
+            shared.withLock { $0.ending = (reason, Deadline.clock) }
+            if isFlusher {
+                if try channel.sender.flush(budget: Self.inlineBudget) != .idle { return armOutput() }
+            } else if channel.sender.isFlushing {
+                return
+            }
+            // Also where the output side has just sent the last of it, and looked before it could know.
+            close(reason)
+        } catch {
+            // A client that has closed both ways does not hear our goodbye, and that is nobody's error.
+            close(reason)
+        }
     }
 
     private func rearmInput(_ events: UInt32) {
@@ -186,12 +223,17 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                 shared.paused = false
                 return true
             }
-            if flushed != .idle { armOutput() }
+            if flushed != .idle {
+                armOutput()
+            } else if let ending = shared.withLock({ $0.ending }), !channel.sender.isFlushing {
+                return close(ending.reason)
+            }
             // Bytes may wait in the record layer and not in the socket: only a writable event is sure to come.
             if wake { rearmInput(Epoll.readable | Epoll.writable) }
         } catch {
-            channel.abort(error)
-            close("\(error)")
+            // What a client does not stay to hear after it has ended its own side is nobody's error.
+            let ending = shared.withLock { $0.ending }
+            close(ending.map { $0.reason } ?? "\(error)")
         }
     }
 
@@ -206,7 +248,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         case .rpcMismatch:
             return .whole(limit: CallHeader.limit)
         case .header(let call, let length):
-            guard let program = server.programs[call.prog], program.version == call.vers,
+            guard let program = server.programs[call.prog, call.vers],
                 peer.protection != .none || isAllowedInCleartext(call)
             else { return .whole(limit: 65536) }
             switch program.payload(procedure: call.proc, arguments: head.from(length)) {
@@ -220,7 +262,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     /// What RFC 9289 lets a client do before it is protected, and what the policy adds.
     private func isAllowedInCleartext(_ call: tlsd_call) -> Bool {
         if call.proc == 0 || server.policy.cleartextPrograms.contains(call.prog) { return true }
-        switch server.programs[call.prog]?.cleartextAccess(procedure: call.proc) {
+        switch server.programs[call.prog, call.vers]?.cleartextAccess(procedure: call.proc) {
         case .some(.none), nil: return false
         case .brief: return true
         case .lasting:
@@ -243,7 +285,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
             case .startTLS: return startTLS = header.xid
             case .admitted(let admitted): call = admitted
             }
-            guard let program = server.programs[header.prog] else { return }
+            guard let program = server.programs[header.prog, header.vers] else { return }
             try answer(program.call(call, arguments: bytes.from(length)), to: header.xid)
         }
     }
@@ -257,25 +299,17 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     /// Whether a call reaches its program: RFC 5531 section 9 and RFC 9289 section 4.1, in their order.
     private func admit(_ header: tlsd_call) -> Admission {
         let transaction = header.xid
-        guard let credential = CallHeader.credential(header.cred) else {
-            return .refused(ReplyHeader.denied(transaction, .badCredential))
+        let credential: Credential
+        switch CallAuthentication(header, isSecured: peer.protection != .none) {
+        case .denied(let status): return .refused(ReplyHeader.denied(transaction, status))
+        case .accepted(let accepted): credential = accepted
         }
-        switch credential {
-        case .tls:
-            guard header.proc == 0, peer.protection == .none, header.verf.flavor == 0, header.verf.length == 0 else {
-                return .refused(ReplyHeader.denied(transaction, .badCredential))
-            }
-        case .unsupported:
-            return .refused(ReplyHeader.denied(transaction, .badCredential))
-        case .none, .system:
-            break
-        }
-        guard let program = server.programs[header.prog] else {
+        guard let versions = server.programs.range(of: header.prog) else {
             return .refused(ReplyHeader.accepted(transaction, .programUnavailable))
         }
-        guard program.version == header.vers else {
+        guard server.programs[header.prog, header.vers] != nil else {
             return .refused(
-                ReplyHeader.accepted(transaction, .programMismatch, versions: (program.version, program.version)))
+                ReplyHeader.accepted(transaction, .programMismatch, versions: (versions.low, versions.high)))
         }
         if credential == .tls { return .startTLS }
         guard peer.protection != .none || isAllowedInCleartext(header) else {
@@ -322,7 +356,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         case .startTLS:
             throw .malformed("a probe for TLS with a payload")
         case .admitted(let call):
-            guard let program = server.programs[header.prog] else { return nil }
+            guard let program = server.programs[header.prog, header.vers] else { return nil }
             let start = program.begin(call, arguments: head.from(length), payload: count)
             arriving = (header.xid, start)
             if case .write(let target, _) = start { return target }
@@ -344,13 +378,14 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
 
     /// Answers the probe and has the handshake done on a thread of its own; this connection belongs to that until it is over.
     private func secure(answering transaction: UInt32) {
-        let alive = shared.withLock { shared in
-            guard shared.phase == .cleartext else { return false }
-            shared.phase = .handshaking
-            return true
-        }
-        guard alive else { return }
-        let accepted = server.handshake { [self] in
+        let run: @Sendable () -> Void = { [self] in
+            // While it waited for its turn it counted as a connection in cleartext, and may be closed as such.
+            let alive = shared.withLock { shared in
+                guard shared.phase == .cleartext else { return false }
+                shared.phase = .handshaking
+                return true
+            }
+            guard alive else { return }
             do {
                 let starttls = ReplyHeader.accepted(transaction, .success, verifier: Array("STARTTLS".utf8))
                 let cleartext = current
@@ -367,6 +402,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                     return true
                 }
                 guard alive else { return }
+                server.isSecured(token)
                 channel.withLock { $0 = secured }
                 peer = Peer(address: peerAddress, protection: protection)
                 // What the cleartext reader may have taken beyond the probe is dropped with it: RFC 9289 section 5.1.1.
@@ -376,7 +412,9 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                 close("\(error)")
             }
         }
-        if !accepted { close("too many handshakes at once") }
+        server.handshake(
+            from: origin,
+            HandshakeQueue.Work(run: run, refuse: { [self] in close("too many handshakes at once") }))
     }
 
     // MARK: End

@@ -54,7 +54,7 @@ package enum StartTLS {
             do throws(RPCError) {
                 switch try reader.run(handler) {
                 case .end: throw RPCError.closedByPeer
-                case .paused: break
+                case .paused, .turn: break
                 case .blocked:
                     guard try wait(channel, until: deadline) else { throw RPCError.timedOut(seconds: 0) }
                 }

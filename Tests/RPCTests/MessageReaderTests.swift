@@ -51,7 +51,11 @@ import Testing
                 do { try sendAll(piece, on: link.client.raw) } catch { fatalError("\(error)") }
                 if try reader.run(handler) == .paused { return Outcome(handler: handler, error: nil, stop: .paused) }
             }
-            guard end else { return Outcome(handler: handler, error: nil, stop: try reader.run(handler)) }
+            guard end else {
+                var stop = MessageReader.Stop.turn
+                while stop == .turn { stop = try reader.run(handler) }
+                return Outcome(handler: handler, error: nil, stop: stop)
+            }
             shutdown(link.client.raw, Int32(SHUT_WR))
             while true {
                 let stop = try reader.run(handler)
@@ -230,14 +234,37 @@ import Testing
         }
     }
 
-    @Test func tooManyFragments() throws {
-        let outcome = try feed(
-            [[UInt8]](repeating: words(0), count: 1) + [words(0) + [UInt8](repeating: 0, count: 40_000)], end: false)
+    /// Fragments of a byte, thousands of them, with as many empty ones as are taken, in memory and in a payload.
+    @Test func thousandsOfFragments() throws {
+        let payload = pattern(20_000)
+        let long = words(0) + pattern(20_000)
+        let sizes = [Int](repeating: 0, count: 4096) + [Int](repeating: 1, count: 30_000)
+        let stream = marked(withPayload(payload), fragments: sizes) + marked(long, fragments: sizes) + marked(small)
+        try expect(feed([stream]), messages: [long, small], payload: payload)
+    }
+
+    /// A message in very many pieces leaves others their turn.
+    @Test func aTurn() throws {
+        let link = try Link()
+        try sendAll(marked(words(0) + pattern(3000), fragments: [Int](repeating: 1, count: 4000)), on: link.client.raw)
+        let reader = MessageReader(Channel.cleartext(link.server).receiver)
+        let handler = Recorder()
+        var turns = 0
+        while handler.messages.isEmpty {
+            let stop = try reader.run(handler)
+            try #require(stop == .turn || !handler.messages.isEmpty)
+            turns += 1
+        }
+        #expect(turns > 1)
+    }
+
+    @Test func tooManyEmptyFragments() throws {
+        let outcome = try feed([[UInt8](repeating: 0, count: 40_000)], end: false)
         guard case .malformed(let reason) = outcome.error else {
             Issue.record("\(outcome.error.map { "\($0)" } ?? "no error")")
             return
         }
-        #expect(reason.contains("fragments"))
+        #expect(reason.contains("empty fragments"))
     }
 
     /// A payload longer than its message is nobody's payload: the message is read to its end and handed over whole.

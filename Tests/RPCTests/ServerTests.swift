@@ -8,44 +8,6 @@ import Testing
 
 /// What a server answers, byte for byte, and what it outlives.
 @Suite struct ServerTests {
-    /// A reply without results: xid, REPLY, MSG_ACCEPTED, AUTH_NONE, its length, accept_stat.
-    private func accepted(_ status: UInt32, xid: UInt32 = 7) -> [UInt8] { words(xid, 1, 0, 0, 0, status) }
-    /// MSG_DENIED, AUTH_ERROR.
-    private func denied(_ status: UInt32, xid: UInt32 = 7) -> [UInt8] { words(xid, 1, 1, 1, status) }
-
-    @Test func answersOfRFC5531() throws {
-        let server = try TestServer()
-        let system = words(1, 0) + words(1000, 100, 0)
-        let exchanges: [(String, [UInt8], [UInt8])] = [
-            ("NULL", call(procedure: 0), accepted(0)),
-            ("echo", call(procedure: 1, words(5, 6)), accepted(0) + words(5, 6)),
-            ("PROG_UNAVAIL", call(program: 100_003, procedure: 0), accepted(1)),
-            ("PROG_MISMATCH", call(version: 9, procedure: 0), accepted(2) + words(1, 1)),
-            ("PROC_UNAVAIL", call(procedure: 77), accepted(3)),
-            ("GARBAGE_ARGS", call(procedure: 1, [1, 2, 3]), accepted(4)),
-            ("SYSTEM_ERR", call(procedure: 4), accepted(5)),
-            ("RPC_MISMATCH", call(rpc: 3, procedure: 0), words(7, 1, 1, 0, 2, 2)),
-            ("the program's own denial", call(procedure: 5), denied(2)),
-            ("AUTH_SYS", call(procedure: 7, flavor: 1, credential: system), accepted(0) + words(1000, 100, 0)),
-            ("AUTH_SYS cut short", call(procedure: 7, flavor: 1, credential: words(1)), denied(1)),
-            (
-                "AUTH_SYS with 17 groups",
-                call(procedure: 7, flavor: 1, credential: words(1, 0, 0, 0, 17) + [UInt8](repeating: 0, count: 68)),
-                denied(1)
-            ),
-            ("AUTH_NONE with a body", call(procedure: 0, credential: words(1)), denied(1)),
-            ("an unknown flavor", call(procedure: 0, flavor: 4242, credential: words(1)), denied(1)),
-            ("AUTH_TLS on another procedure", call(procedure: 1, flavor: 7), denied(1)),
-            ("AUTH_TLS with a body", call(procedure: 0, flavor: 7, credential: words(1)), denied(1)),
-            ("AUTH_TLS with a verifier", call(procedure: 0, flavor: 7, verifier: words(1)), denied(1)),
-        ]
-        for (name, message, expected) in exchanges { #expect(try server.exchange(message) == expected, "\(name)") }
-        // All of them on one connection, in one piece.
-        let socket = try server.connect()
-        try sendAll(exchanges.flatMap { marked($0.1) }, on: socket.raw)
-        for (name, _, expected) in exchanges { #expect(try receiveMessage(on: socket.raw) == expected, "\(name)") }
-    }
-
     /// In cleartext NULL and the probe are answered, and nothing else is: AUTH_TOOWEAK.
     @Test func cleartextIsRefused() throws {
         let server = try TestServer(cleartext: false)

@@ -28,11 +28,18 @@ func marked(_ message: [UInt8], fragments sizes: [Int] = []) -> [UInt8] {
 /// A call's bytes, without a record mark, by hand: RFC 5531 section 9.
 func call(
     xid: UInt32 = 7, rpc: UInt32 = 2, program: UInt32 = testProgram, version: UInt32 = 1, procedure: UInt32,
-    flavor: UInt32 = 0, credential: [UInt8] = [], verifier: [UInt8] = [], _ arguments: [UInt8] = []
+    flavor: UInt32 = 0, credential: [UInt8] = [], verifierFlavor: UInt32 = 0, verifier: [UInt8] = [],
+    _ arguments: [UInt8] = []
 ) -> [UInt8] {
     words(xid, 0, rpc, program, version, procedure, flavor, UInt32(credential.count)) + credential
-        + words(0, UInt32(verifier.count)) + verifier + arguments
+        + words(verifierFlavor, UInt32(verifier.count)) + verifier + arguments
 }
+
+/// A reply without results: xid, REPLY, MSG_ACCEPTED, AUTH_NONE, its length, accept_stat.
+func accepted(_ status: UInt32, xid: UInt32 = 7) -> [UInt8] { words(xid, 1, 0, 0, 0, status) }
+
+/// MSG_DENIED, AUTH_ERROR, auth_stat.
+func denied(_ status: UInt32, xid: UInt32 = 7) -> [UInt8] { words(xid, 1, 1, 1, status) }
 
 /// Reads one message off a raw socket, all of its fragments; nil at the end of the stream.
 func receiveMessage(on socket: Int32, seconds: Double = 20) throws -> [UInt8]? {
@@ -54,10 +61,10 @@ let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 let testProgram: UInt32 = 0x2000_4242
 
 /// A program of few procedures: 0 NULL, 1 echoes an opaque, 2 has a payload that goes to a file, 3 answers from a file,
-/// 4 fails, 5 is denied, 6 waits.
+/// 4 fails, 5 is denied for the auth_stat that it is given, 6 waits, 7 tells the credential, 8 tells the version.
 final class TestProgram: Program {
-    let number = testProgram
-    let version: UInt32 = 1
+    let number: UInt32
+    let version: UInt32
     let target = TestFile()
     let source: TestFile
     let gate = Condition(true)
@@ -65,7 +72,10 @@ final class TestProgram: Program {
     /// The procedures in the order they were called.
     let order = Condition<[UInt32]>([])
 
-    init(_ source: [UInt8] = pattern(100_000)) { self.source = TestFile(source) }
+    init(_ source: [UInt8] = pattern(100_000), number: UInt32 = testProgram, version: UInt32 = 1) {
+        (self.number, self.version) = (number, version)
+        self.source = TestFile(source)
+    }
 
     func argumentLimit(procedure: UInt32) -> Int { 4096 }
 
@@ -97,7 +107,11 @@ final class TestProgram: Program {
             guard let count = arguments.word(at: 0), count <= 100_000 else { return .garbageArguments }
             return .file(words(count), source.descriptor, offset: 0, count: Int(count))
         case 4: return .systemError
-        case 5: return .denied(.rejectedCredential)
+        case 5:
+            guard let status = arguments.word(at: 0).flatMap({ AuthStatus(rawValue: $0) }) else {
+                return .garbageArguments
+            }
+            return .denied(status)
         case 6:
             _ = gate.wait(until: .after(seconds: 20)) { $0 ? true : nil }
             return .results([])
@@ -106,6 +120,7 @@ final class TestProgram: Program {
                 return .results(words(uid, gid, UInt32(groups.count)))
             }
             return .results([])
+        case 8: return .results(words(number, version))
         default: return .procedureUnavailable
         }
     }
@@ -132,7 +147,7 @@ final class TestServer: Sendable {
 
     init(
         cleartext: Bool = true, securer: TestSecurer = TestSecurer(), program: TestProgram = TestProgram(),
-        workers: Int = 2, _ change: (inout ServerPolicy) -> Void = { _ in }
+        others: [TestProgram] = [], workers: Int = 2, _ change: (inout ServerPolicy) -> Void = { _ in }
     ) throws {
         TestProcess.prepare()
         self.program = program
@@ -141,9 +156,10 @@ final class TestServer: Sendable {
         address = try Socket.local(listener.raw)
         var policy = ServerPolicy()
         if cleartext { policy.cleartextPrograms = [testProgram] }
+        if cleartext { policy.cleartextPrograms.formUnion(others.map(\.number)) }
         change(&policy)
         server = try Server(
-            listeners: [listener], programs: [program], policy: policy, securer: securer, log: silent)
+            listeners: [listener], programs: [program] + others, policy: policy, securer: securer, log: silent)
         try server.start(workers: workers)
     }
 
