@@ -17,7 +17,7 @@ daemons := xferd tlscd tlssd
 
 # What Debian packages are needed: to build; and to test and to measure besides
 build_packages := libssl-dev libtirpc-dev rpcsvc-proto pkg-config
-test_packages := user-mode-linux kmod iproute2 util-linux strace openssl
+test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind
 rekey_packages := debootstrap e2fsprogs patchelf
 bench_packages := curl nginx-light
 

@@ -41,6 +41,7 @@ let package = Package(
             exclude: ["README.md", "generate", "tlshandshake.x", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x"]),
 
         .target(name: "CUpcall", dependencies: ["CProtocol", "CTirpc"]),
+        .target(name: "CRpcbind", dependencies: ["CTirpc"]),
 
         // The engine, lowest first; an arrow never points back up
         .target(name: "Kernel", dependencies: ["CLinux", system], swiftSettings: strict),
@@ -53,7 +54,8 @@ let package = Package(
         .target(
             name: "FileServer",
             dependencies: [
-                "NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", "CProtocol", log, system,
+                "NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", "CProtocol", "CRpcbind", log,
+                system,
             ],
             swiftSettings: strict),
         .target(

@@ -63,6 +63,9 @@ struct Command: ParsableCommand {
             "Directory where file handles' key is kept, so that handles outlive a restart.", valueName: "dir"))
     var state: String?
 
+    @Flag(name: .long, help: "Tell rpcbind(8) the ports, for clients that ask it.")
+    var rpcbind = false
+
     @Option(name: .long, help: ArgumentHelp("Connections at once.", valueName: "number"))
     var maximumConnections = 4096
 
@@ -122,12 +125,22 @@ struct Command: ParsableCommand {
                 "not root: every client's calls act as this process's own user",
                 metadata: ["uid": "\(ThreadCredentials.process.uid)"])
         }
+        var registration: Registration?
+        if rpcbind {
+            do throws(RegistrationError) {
+                registration = try Registration(files.programs, at: service.socketAddresses)
+            } catch {
+                service.stop()
+                throw error
+            }
+        }
         if announce {
             // For who started it: the port, where 0 was asked for.
             Swift.print(service.ports.first ?? 0)
             fflush(nil)
         }
         while try events.next() == .reload { table.reload(files, logger) }
+        registration?.withdraw()
         service.stop()
         logger.notice("stopped")
     }

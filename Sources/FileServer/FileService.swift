@@ -1,5 +1,5 @@
 package import Handshake
-import Kernel
+package import Kernel
 package import Logging
 package import RPC
 import SecureChannel
@@ -13,6 +13,8 @@ package final class FileService: Sendable {
     /// Where it listens; with the port the system chose where 0 was asked for.
     package let addresses: [String]
     package let ports: [UInt16]
+    /// The same, for rpcbind.
+    package let socketAddresses: [SocketAddress]
 
     /// Where to listen and how to protect.
     package struct Settings: Sendable {
@@ -32,6 +34,7 @@ package final class FileService: Sendable {
         var listeners: [SharedDescriptor] = []
         var addresses: [String] = []
         var ports: [UInt16] = []
+        var socketAddresses: [SocketAddress] = []
         for text in settings.listen {
             for address in try ListenError.resolve(text) {
                 do throws(SystemError) {
@@ -39,6 +42,7 @@ package final class FileService: Sendable {
                     let bound = try Socket.local(socket.raw)
                     addresses.append("\(bound)")
                     ports.append(bound.port)
+                    socketAddresses.append(bound)
                     listeners.append(socket)
                 } catch {
                     // A machine without IPv6 has its wildcard address in the resolver all the same.
@@ -54,6 +58,7 @@ package final class FileService: Sendable {
             listeners: listeners, programs: files.programs, policy: settings.policy, securer: securer, log: log)
         self.addresses = addresses
         self.ports = ports
+        self.socketAddresses = socketAddresses
         let stopping = stopping
         janitor = try Thread("janitor") {
             // A file that was removed keeps its space on the disk as long as it is open here.
