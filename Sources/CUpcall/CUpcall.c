@@ -13,6 +13,10 @@ _Static_assert(TLSCD_NULL == TLSSD_NULL && TLSCD_CONNECT == TLSSD_CONNECT && TLS
                    TLSCD_REKEY == TLSSD_REKEY && TLSCD_ENDED == TLSSD_ENDED,
                "tlscd.x and tlssd.x");
 
+// Bytes of each of a session's two buffers, which it keeps as long as it lives; longer messages go in fragments. libtirpc's
+// own choice is 9000.
+enum { BUFFER = 1024 };
+
 struct upcall_client {
     CLIENT *rpc;
 };
@@ -22,7 +26,7 @@ upcall_client *upcall_client_create(int socket, uint32_t program, uint32_t versi
     struct netbuf remote = {.maxlen = sizeof address, .len = sizeof address, .buf = &address};
     upcall_client *client = calloc(1, sizeof *client);
     if (client == NULL) return NULL;
-    client->rpc = clnt_vc_create(socket, &remote, program, version, 0, 0);
+    client->rpc = clnt_vc_create(socket, &remote, program, version, BUFFER, BUFFER);
     if (client->rpc == NULL) {
         free(client);
         return NULL;
@@ -84,7 +88,7 @@ struct upcall_server {
 upcall_server *upcall_server_create(int socket) {
     upcall_server *server = calloc(1, sizeof *server);
     if (server == NULL) return NULL;
-    server->transport = svc_fd_create(socket, 0, 0);
+    server->transport = svc_fd_create(socket, BUFFER, BUFFER);
     if (server->transport == NULL) {
         free(server);
         return NULL;
