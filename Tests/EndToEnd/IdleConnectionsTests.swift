@@ -3,6 +3,7 @@ import Handshake
 import Kernel
 import RPC
 import SecureChannel
+import TestSupport
 import Testing
 
 /// Connections that do nothing cost next to nothing.

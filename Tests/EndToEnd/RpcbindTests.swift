@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// `xferd --rpcbind` with Debian's rpcbind, in a network and a /run of their own.
