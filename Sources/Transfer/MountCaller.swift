@@ -10,8 +10,6 @@ final class MountCaller {
     private let session: Session
     /// The connection to a MOUNT service on another port; nil until there is one.
     private var own: Client?
-    /// Whether the answers may be anybody's.
-    private(set) var isCleartext = false
 
     init(_ session: Session) { self.session = session }
 
@@ -32,7 +30,6 @@ final class MountCaller {
                 let reply = try await session.call(
                     program: Mount.program, version: Mount.version, procedure: procedure.rawValue,
                     arguments: arguments, repeatable: true, subject: subject)
-                isCleartext = options.protection == .cleartext
                 return try reply.results.withUnsafeBytes { try decode($0) }
             } catch let error as TransferError where error.refusal == .programUnavailable(Mount.program) {
                 guard options.cleartextMount || options.protection == .cleartext else { throw elsewhere() }
@@ -68,22 +65,20 @@ final class MountCaller {
             case .number(let number): number
             case .rpcbind: try await askRPCBind()
             }
-        let (client, isCleartext) = try await Blocking.run("connect") { [session] in
+        return try await Blocking.run("connect") { [session] in
             Result { () throws(TransferError) in try Self.connect(session, port) }
         }
-        self.isCleartext = isCleartext
-        return client
     }
 
     /// Connects with TLS where the service has it, otherwise only if that was asked for. Blocks.
-    private static func connect(_ session: Session, _ port: UInt16) throws(TransferError) -> (Client, Bool) {
+    private static func connect(_ session: Session, _ port: UInt16) throws(TransferError) -> Client {
         if session.options.protection != .cleartext {
             guard let securer = session.securer else {
                 throw TransferError(.local, "no tlscd to make connections with")
             }
-            if let channel = try secured(session, port, securer) { return (try session.client(channel), false) }
+            if let channel = try secured(session, port, securer) { return try session.client(channel) }
         }
-        return (try session.client(try session.connectInCleartext(port: port)), true)
+        return try session.client(try session.connectInCleartext(port: port))
     }
 
     private static func secured(_ session: Session, _ port: UInt16, _ securer: ClientSecurer) throws(TransferError)

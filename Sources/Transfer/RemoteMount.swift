@@ -43,7 +43,9 @@ extension Remote {
             }
         } catch is MountError {
             return []
-        } catch let error as TransferError where error.refusal == .procedureUnavailable(5) {
+        } catch let error as TransferError
+            where error.refusal == .procedureUnavailable(Mount.ProcedureNumber.export.rawValue)
+        {
             return []
         }
     }

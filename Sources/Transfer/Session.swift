@@ -22,6 +22,8 @@ package final class Session: Sendable {
     let callsInFlight: Int
     private let notify: @Sendable (String) -> Void
     private let saidToWait = Atomic<Bool>(false)
+    /// Its loss was told, and not yet that it is back: one line, however many calls met it.
+    private let saidLost = Atomic<Bool>(false)
 
     private struct Connection: Sendable {
         let client: Client
@@ -98,6 +100,9 @@ package final class Session: Sendable {
         return try await open(index)
     }
 
+    /// A server that was there once may come back; one that never was is somebody's typing error.
+    private var wasReached: Bool { protection != nil }
+
     private func usable(_ index: Int) -> Client? {
         connections.withLock { connections in
             guard let connection = connections[index], connection.client.failure == nil else { return nil }
@@ -115,7 +120,7 @@ package final class Session: Sendable {
             connections[index] = Connection(client: client, number: number)
             return number
         }
-        if number > 1 { notify("connected to \(host) again") }
+        if number > 1, saidLost.exchange(false, ordering: .relaxed) { notify("connected to \(host) again") }
         return client
     }
 
@@ -198,8 +203,12 @@ package final class Session: Sendable {
                 guard repeatable, attempt < attempts else {
                     throw TransferError(.connection, "\(subject): the connection to \(host) was lost: \(error)")
                 }
-                if attempt == 1 { notify("the connection to \(host) was lost (\(error)); connecting again") }
-            } catch let error as TransferError where error.kind == .connection && attempt > 1 && attempt < attempts {
+                if !saidLost.exchange(true, ordering: .relaxed) {
+                    notify("the connection to \(host) was lost (\(error)); connecting again")
+                }
+            } catch let error as TransferError
+                where error.kind == .connection && wasReached && attempt < attempts
+            {
                 // The server may be starting again.
             }
             try await Task.sleep(for: .milliseconds(50 << min(attempt, 8)))

@@ -31,8 +31,7 @@ final class KernelServerSite: Sendable {
         try write(
             """
             [debug]
-            loglevel=0
-            tls=1
+            loglevel=1
             [authenticate.server]
             x509.truststore=\(pki.certificateFile)
             x509.certificate=\(server.certificateFile)

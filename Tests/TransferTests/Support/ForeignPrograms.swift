@@ -27,7 +27,10 @@ struct ForeignMount: Program {
             if let status = state.behaviour.mnt(path) {
                 return try? Mount.encodeMnt(.failure(MountError(status, .mnt, path)))
             }
-            return try? Mount.encodeMnt(.success(Mount.Mounted(root: root, flavors: state.behaviour.flavors)))
+            let file = state.content.withLock { $0.files.first { path.hasSuffix("/\($0.value.name)") }?.key }
+            let handle = state.behaviour.mountsFiles ? file.flatMap { ForeignState.handle($0) } : nil
+            return try? Mount.encodeMnt(
+                .success(Mount.Mounted(root: handle ?? root, flavors: state.behaviour.flavors)))
         default: return nil
         }
     }

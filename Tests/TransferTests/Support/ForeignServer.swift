@@ -61,6 +61,8 @@ struct Behaviour: Sendable {
     var exports: [Mount.ExportEntry]? = [Mount.ExportEntry(path: "/data")]
     /// What MNT answers to a path: nil is the root.
     var mnt: @Sendable (String) -> Mount.Status? = { $0 == "/data" ? nil : .noEntry }
+    /// MNT of a file is that file's handle, as Linux has it.
+    var mountsFiles = false
     /// Credential flavors of MNT.
     var flavors: [UInt32] = [1]
     /// All calls of NFS are refused: AUTH_ERROR.
