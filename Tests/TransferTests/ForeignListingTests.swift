@@ -56,10 +56,12 @@ import Testing
 
     @Test func aReadDirThatWantsMoreRoom() async throws {
         var behaviour = Behaviour()
-        behaviour.status = { procedure, count in
-            procedure == .readDirPlus || (procedure == .readDir && count <= 2) ? .tooSmall : nil
-        }
+        behaviour.unavailable = [.readDirPlus]
+        behaviour.readDirNeeds = 300_000
         #expect(try await list(behaviour).names == Self.names)
+        behaviour.readDirNeeds = 3_000_000
+        let error = await #expect(throws: NFSError.self) { try await list(behaviour) }
+        #expect(error?.status == .tooSmall)
     }
 
     @Test func entriesWithoutAttributesAreLookedUp() async throws {

@@ -208,6 +208,9 @@ struct ForeignNFS: Program {
         } else {
             guard let arguments = NFS.ReadDir.Arguments.decode(bytes, READDIR3args()) else { return .garbageArguments }
             cookie = arguments.cookie
+            if arguments.count < behaviour.readDirNeeds {
+                return (try? DirectoryListing.encode(.tooSmall, nil)).map { .results($0) } ?? .systemError
+            }
         }
         if let failure {
             return (try? DirectoryListing.encode(failure, nil)).map { .results($0) } ?? .systemError

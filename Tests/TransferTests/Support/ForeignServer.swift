@@ -83,6 +83,8 @@ struct Behaviour: Sendable {
     var commit: @Sendable (_ count: Int) -> NFS.Verifier = { _ in 1 }
     /// Entries of one page of a listing.
     var page = 100
+    /// READDIR wants room for so many bytes: NFS3ERR_TOOSMALL.
+    var readDirNeeds: UInt32 = 0
     /// Names that READDIRPLUS gives without attributes and handle.
     var bare: Set<String> = []
     /// The cookie of the entry at an index.
