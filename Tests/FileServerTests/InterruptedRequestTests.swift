@@ -233,9 +233,15 @@ import Testing
         try expectOnce(NFS.SetAttr.self, kind, otherwise: .notSynchronized) { fixture in
             try fixture.directory.write("f", "some text")
             let handle = try fixture.lookup("f")
+            let changed = try fixture.attributes(handle).changeTime
+            // File times are those of the clock's last tick: within the same one nobody sees another change.
+            var now = timespec()
+            repeat {
+                clock_gettime(CLOCK_REALTIME_COARSE, &now)
+            } while NFSTime(
+                seconds: now.tv_sec, nanoseconds: now.tv_nsec) <= changed
             return .init(
-                handle, SetAttributes(mode: 0o604, size: 4, modificationTime: .now),
-                guardTime: try fixture.attributes(handle).changeTime)
+                handle, SetAttributes(mode: 0o604, size: 4, modificationTime: .now), guardTime: changed)
         } check: { reply, fixture in
             #expect(reply.after?.mode == 0o604 && reply.after?.size == 4)
             let text = try fixture.directory.read("f")
