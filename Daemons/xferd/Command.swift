@@ -60,7 +60,8 @@ struct Command: ParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Directory where file handles' key is kept, so that handles outlive a restart.", valueName: "dir"))
+            "Directory where file handles' key and the last replies are kept, so that both outlive a restart.",
+            valueName: "dir"))
     var state: String?
 
     @Flag(name: .long, help: "Tell rpcbind(8) the ports, for clients that ask it.")
