@@ -1,3 +1,4 @@
+import Glibc
 import Kernel
 import NFS
 import RPC
@@ -30,6 +31,12 @@ struct Request {
         try ThreadCredentials.asProcess { () throws(NFSStatus) in
             try nfs { () throws(SystemError) in try FileCalls.synchronize(directory: directory.path.raw) }
         }
+    }
+
+    /// Puts a regular file on disk, with its attributes, where that is asked for and it can be opened.
+    func synchronize(file: OpenFile) throws(NFSStatus) {
+        guard server.synchronizes, caller.options.synchronous, let opened = try? file.anyOpened() else { return }
+        try nfs { () throws(SystemError) in _ = try systemCall("fsync") { fsync(opened.raw) } }
     }
 }
 

@@ -21,6 +21,8 @@ extension Request {
             } else {
                 file = try existing(name, in: found, arguments.how)
             }
+            // The verifier has to outlive a crash of the machine too.
+            if case .exclusive = arguments.how { try synchronize(file: file) }
             try synchronize(found)
             return answer(
                 NFS.Create.self,
@@ -79,13 +81,17 @@ extension Request {
         switch how {
         case .guarded: throw .exists
         case .unchecked(let attributes):
-            // Only the size counts for a file that exists.
-            try file.set(SetAttributes(size: attributes.size))
+            // Only the size counts for a file that exists, and it takes the right to write.
+            guard let size = attributes.size else { break }
+            try file.require(.write, as: identity, file.attributes())
+            try file.set(SetAttributes(size: size))
         case .exclusive(let verifier):
             // A call that was sent twice: the first one created it, and nobody has written since.
             let attributes = try file.attributes()
-            guard attributes.size == 0, SetAttributes(verifier: verifier).accessTime == .at(attributes.accessTime),
-                SetAttributes(verifier: verifier).modificationTime == .at(attributes.modificationTime)
+            let created = SetAttributes(verifier: verifier)
+            guard attributes.size == 0, created.mode == attributes.mode,
+                created.accessTime == .at(attributes.accessTime),
+                created.modificationTime == .at(attributes.modificationTime)
             else { throw .exists }
         }
         return file
@@ -94,11 +100,14 @@ extension Request {
 
 extension SetAttributes {
     /// An EXCLUSIVE create's verifier, kept where it lasts as long as the file: in its times, whose seconds have 31
-    /// bits on every file system. The client sets the real times next, as RFC 1813 section 3.3.8 has it.
+    /// bits on every file system, and the two bits that are left in its mode. The client sets the real ones next, as RFC
+    /// 1813 section 3.3.8 has it.
     init(verifier: NFS.Verifier) {
         let high = UInt32(truncatingIfNeeded: verifier >> 32) & 0x7fff_ffff
         let low = UInt32(truncatingIfNeeded: verifier) & 0x7fff_ffff
+        let left = (verifier >> 63 & 1, verifier >> 31 & 1)
         self.init(
+            mode: 0o600 | (left.0 == 1 ? UInt32(S_ISVTX) : 0) | (left.1 == 1 ? UInt32(S_IXUSR) : 0),
             accessTime: .at(NFSTime(seconds: high, nanoseconds: 0)),
             modificationTime: .at(NFSTime(seconds: low, nanoseconds: 0)))
     }

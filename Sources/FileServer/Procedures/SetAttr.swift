@@ -18,9 +18,8 @@ extension Request {
                 try found.require(.write, as: identity, found.attributes())
             }
             try found.set(arguments.attributes)
-            if server.synchronizes, caller.options.synchronous, found.isRegular, let opened = try? found.anyOpened() {
-                try nfs { () throws(SystemError) in _ = try systemCall("fsync") { fsync(opened.raw) } }
-            }
+            if found.isDirectory { try synchronize(found) }
+            if found.isRegular { try synchronize(file: found) }
             return answer(NFS.SetAttr.self, .success(change.data()))
         } catch {
             return answer(NFS.SetAttr.self, .failure(error, change.data()))
@@ -34,14 +33,14 @@ extension OpenFile {
     func set(_ attributes: SetAttributes) throws(NFSStatus) {
         let proc = FileCalls.proc(path.raw)
         if let size = attributes.size {
-            if isDirectory { throw .isDirectory }
-            guard isRegular else { throw .invalid }
+            try requireRegular()
             guard let size = off_t(exactly: size) else { throw .fileTooBig }
             let writer = try writer()
             try nfs { () throws(SystemError) in _ = try systemCall("ftruncate") { ftruncate(writer.raw, size) } }
         }
         if attributes.uid != nil || attributes.gid != nil {
-            // chown(2): -1 leaves it alone.
+            // chown(2) takes -1 for "leave it alone": it is no owner that could be stored, RFC 1813 section 3.3.2.
+            guard attributes.uid != .max, attributes.gid != .max else { throw .invalid }
             let (uid, gid) = (attributes.uid ?? .max, attributes.gid ?? .max)
             try nfs { () throws(SystemError) in _ = try systemCall("chown") { chown(proc, uid, gid) } }
         }
