@@ -23,6 +23,9 @@ extension Request {
                 made = try server.child(name, of: found)
                 var attributes = arguments.attributes
                 attributes.size = nil
+                // The set-group-ID bit that it has of its parent stays: who asked for a mode meant the permissions.
+                let inherited = UInt32(try made.status().st_mode & S_ISGID)
+                attributes.mode = attributes.mode.map { $0 | inherited }
                 try made.set(attributes)
             } catch {
                 unlink(name, in: found, FileCalls.removeDirectory)
