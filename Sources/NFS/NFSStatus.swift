@@ -90,7 +90,8 @@ package struct NFSStatus: RawRepresentable, Hashable, Sendable, Error, CustomStr
         case .notPermitted: self = .notPermitted
         case .noSuchFileOrDirectory: self = .noEntry
         case .noSuchAddressOrDevice: self = .noDevice
-        case .permissionDenied: self = .accessDenied
+        // A mount point, a program that runs: that may last for ever, and a client would ask again for as long.
+        case .permissionDenied, .resourceBusy, .textFileBusy: self = .accessDenied
         case .fileExists: self = .exists
         case .improperLink: self = .crossDevice
         case .operationNotSupportedByDevice: self = .noSuchDevice
@@ -107,8 +108,7 @@ package struct NFSStatus: RawRepresentable, Hashable, Sendable, Error, CustomStr
         case .diskQuotaExceeded: self = .quota
         case .staleNFSFileHandle: self = .stale
         case .notSupported, .noFunction: self = .notSupported
-        case .noMemory, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .resourceTemporarilyUnavailable, .resourceBusy,
-            .textFileBusy:
+        case .noMemory, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .resourceTemporarilyUnavailable:
             self = .jukebox
         default: self = .io
         }
