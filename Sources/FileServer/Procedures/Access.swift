@@ -11,7 +11,8 @@ extension Request {
             let file = try server.file(arguments.object)
             var granted: NFS.Access.Rights = []
             if file.permits(R_OK) { granted.insert(.read) }
-            if file.permits(W_OK), !caller.options.readOnly {
+            // An entry is added or removed by who may write to the directory and search it.
+            if file.permits(file.isDirectory ? W_OK | X_OK : W_OK), !caller.options.readOnly {
                 granted.formUnion([.modify, .extend])
                 // Whether an entry of a directory may be deleted; of a file, its directory decides.
                 if file.isDirectory { granted.insert(.delete) }
