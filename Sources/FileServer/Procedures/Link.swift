@@ -17,7 +17,7 @@ extension Request {
             change = try Change(found)
             guard object.export === found.export else { throw .crossDevice }
             try requireWritable()
-            guard !object.isDirectory else { throw .isDirectory }
+            guard !object.isDirectory else { throw .invalid }
             let name = try arguments.link.name.checked(dots: .exists)
             try nfs { () throws(SystemError) in
                 // By /proc: linking a descriptor itself takes a capability.

@@ -37,10 +37,9 @@ extension FileServer {
 }
 
 extension OpenFile {
-    /// RFC 1813 sections 3.3.6 and 3.3.7: NFS3ERR_INVAL where the object is no regular file. Directories have an error
-    /// of their own.
+    /// - Throws: NFS3ERR_INVAL, a directory's too: sections 3.3.2, 3.3.6 and 3.3.7 of RFC 1813 list no other error for
+    ///   an object that is no regular file.
     func requireRegular() throws(NFSStatus) {
-        if isDirectory { throw .isDirectory }
         guard isRegular else { throw .invalid }
     }
 }

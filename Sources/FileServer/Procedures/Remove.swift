@@ -13,7 +13,7 @@ extension Request {
             let found = try server.directory(object.directory)
             change = try Change(found)
             try requireWritable()
-            let name = try object.name.checked(dots: .invalid)
+            let name = try object.name.checked(dots: .accessDenied)
             let status = try nfs { () throws(SystemError) in try FileCalls.status(at: found.path.raw, name) }
             guard status.st_mode & S_IFMT != S_IFDIR else { throw .isDirectory }
             try nfs { () throws(SystemError) in

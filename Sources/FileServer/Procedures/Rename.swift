@@ -47,8 +47,8 @@ extension Request {
             }
         } catch {
             switch error.errno {
-            // The target is a directory and the source is not, or the other way round: "NFS3ERR_EXIST".
-            case .isDirectory, .notDirectory: throw .exists
+            // Section 3.3.14 has one error for a target that is of another kind and for one that is not empty.
+            case .isDirectory, .notDirectory, .directoryNotEmpty: throw .exists
             default: throw NFSStatus(error.errno)
             }
         }
