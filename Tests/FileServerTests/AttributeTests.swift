@@ -54,7 +54,7 @@ import Testing
         #expect(try f.failure(NFS.SetAttr.self, .init(file, set, guardTime: other)) == .notSynchronized)
         #expect(try f.attributes(file).mode == 0o644)
         #expect(try f.failure(NFS.SetAttr.self, .init(file, set, guardTime: now)) == nil)
-        #expect(try f.failure(NFS.SetAttr.self, .init(dir, SetAttributes(size: 0))) == .isDirectory)
+        #expect(try f.failure(NFS.SetAttr.self, .init(dir, SetAttributes(size: 0))) == .invalid)
         #expect(try f.failure(NFS.SetAttr.self, .init(file, SetAttributes(size: .max))) == .fileTooBig)
         let nanoseconds = NFSTime(seconds: 1 as UInt32, nanoseconds: 1_000_000_000)
         #expect(

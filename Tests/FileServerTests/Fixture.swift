@@ -108,7 +108,7 @@ struct Fixture {
         DirectoryOperation(handle ?? root, name)
     }
 
-    private func call(_ procedure: NFS.ProcedureNumber) -> Call {
+    func call(_ procedure: NFS.ProcedureNumber) -> Call {
         Call(
             transaction: transactions.wrappingAdd(1, ordering: .relaxed).newValue, program: NFS.program, version: 3,
             procedure: procedure.rawValue, credential: credential,
@@ -119,7 +119,7 @@ struct Fixture {
         arguments.withUnsafeBytes { nfs.call(call(procedure), arguments: $0) }
     }
 
-    private func results(_ procedure: NFS.ProcedureNumber, _ arguments: [UInt8]) throws -> [UInt8] {
+    func results(_ procedure: NFS.ProcedureNumber, _ arguments: [UInt8]) throws -> [UInt8] {
         guard case .results(let bytes) = answer(procedure, arguments) else {
             throw NFSError(malformed: procedure, "not answered with results")
         }
@@ -183,18 +183,23 @@ struct Fixture {
         switch start {
         case .answered(let early): answer = early
         case .write(let target, let finish):
+            var failure = failing
             if failing == nil {
-                try ThreadCredentials.perform(as: target.writer, orThrow: { $0 }) { () throws(SystemError) in
-                    var result: Result<Void, SystemError> = .success(())
-                    data.withUnsafeBytes { bytes in
-                        result = Result { () throws(SystemError) in
-                            try Files.write(target.file.raw, bytes, at: target.offset)
+                do throws(SystemError) {
+                    try ThreadCredentials.perform(as: target.writer, orThrow: { $0 }) { () throws(SystemError) in
+                        var result: Result<Void, SystemError> = .success(())
+                        data.withUnsafeBytes { bytes in
+                            result = Result { () throws(SystemError) in
+                                try Files.write(target.file.raw, bytes, at: target.offset)
+                            }
                         }
+                        try result.get()
                     }
-                    try result.get()
+                } catch {
+                    failure = error
                 }
             }
-            answer = finish(failing)
+            answer = finish(failure)
         }
         guard case .results(let bytes) = answer else { throw NFSError(malformed: .write, "test") }
         return try bytes.withUnsafeBytes { try NFS.Write.decode($0, subject: "test") }
@@ -277,7 +282,10 @@ func status(_ body: () throws -> Void) -> NFSStatus? {
     do {
         try body()
         return nil
+    } catch let error as NFSError {
+        return error.status
     } catch {
-        return (error as? NFSError)?.status
+        Issue.record(error)
+        return nil
     }
 }

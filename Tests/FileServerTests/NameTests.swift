@@ -50,7 +50,7 @@ import Testing
         try f.directory.write("file", "x")
         let long = FileName([UInt8](repeating: 65, count: 256))
         let names: [(FileName, NFSStatus)] = [
-            ("", .invalid), ("a/b", .accessDenied), ("/", .accessDenied), (long, .nameTooLong),
+            ("", .accessDenied), ("a/b", .accessDenied), ("/", .accessDenied), (long, .nameTooLong),
             (FileName([97, 0, 98] as [UInt8]), .accessDenied), ("../etc", .accessDenied),
         ]
         for (name, status) in names {
@@ -59,6 +59,7 @@ import Testing
             #expect(try f.failure(NFS.Create.self, .init(target, .guarded(.init()))) == status)
             #expect(try f.failure(NFS.MkDir.self, .init(target, .init())) == status)
             #expect(try f.failure(NFS.SymLink.self, .init(target, .init(), text: "t")) == status)
+            #expect(try f.failure(NFS.MkNod.self, .init(target, .fifo(.init()))) == status)
             #expect(try f.failure(NFS.Remove.self, target) == status)
             #expect(try f.failure(NFS.RmDir.self, target) == status)
             #expect(try f.failure(NFS.Rename.self, .init(from: target, to: f.target("ok"))) == status)
@@ -70,7 +71,10 @@ import Testing
         for dots: FileName in [".", ".."] {
             #expect(try f.failure(NFS.Create.self, .init(f.target(dots), .unchecked(.init()))) == .exists)
             #expect(try f.failure(NFS.MkDir.self, .init(f.target(dots), .init())) == .exists)
-            #expect(try f.failure(NFS.Remove.self, f.target(dots)) == .invalid)
+            #expect(try f.failure(NFS.SymLink.self, .init(f.target(dots), .init(), text: "t")) == .exists)
+            #expect(try f.failure(NFS.MkNod.self, .init(f.target(dots), .fifo(.init()))) == .exists)
+            #expect(try f.failure(NFS.Link.self, .init(f.lookup("file"), link: f.target(dots))) == .exists)
+            #expect(try f.failure(NFS.Remove.self, f.target(dots)) == .accessDenied)
             #expect(try f.failure(NFS.Rename.self, .init(from: f.target(dots), to: f.target("ok"))) == .invalid)
         }
         #expect(try f.failure(NFS.RmDir.self, f.target(".")) == .invalid)

@@ -1,0 +1,47 @@
+import Glibc
+import NFS
+import RPC
+import Testing
+
+@testable import FileServer
+
+/// RFC 1813 section 3.3.21.
+@Suite struct CommitTests {
+    @Test(arguments: [HandleKind.automatic, .table])
+    func everyRange(kind: HandleKind) throws {
+        let f = try Fixture.inMemory(kind)
+        let file = try f.create("file")
+        let verifier = try f.write(file, "content").verifier
+        let ranges: [(UInt64, UInt32)] = [
+            (0, 0), (0, 7), (3, 2), (3, 0), (100, 100), (1 << 33, 5), (.max, 0), (.max, .max), (0, .max),
+        ]
+        for (offset, count) in ranges {
+            try f.expectConsistency(of: file) {
+                let committed = try f.call(NFS.Commit.self, .init(file, offset: offset, count: count))
+                #expect(committed.verifier == verifier)
+                return committed.file
+            }
+        }
+    }
+
+    @Test func onlyRegularFiles() throws {
+        let f = try Fixture.inMemory()
+        mkfifo(f.path("fifo"), 0o600)
+        symlink("nowhere", f.path("link"))
+        for handle in [f.root, try f.lookup("fifo"), try f.lookup("link")] {
+            try f.expectConsistency(of: handle) {
+                try f.reply(NFS.Commit.self, .init(handle, offset: 0, count: 0)).data(failing: .invalid)
+            }
+        }
+    }
+
+    /// What others wrote is put on disk too, and a file nobody opened.
+    @Test(Need.callers) func filesOfOthers() throws {
+        let f = try Fixture.inMemory { $0.squash = .root }
+        let ada = f.acting(as: Users.ada)
+        let file = try ada.create("file", mode: 0o600)
+        let verifier = try ada.write(file, "x").verifier
+        f.server.closeIdleFiles(after: 0)
+        #expect(try ada.call(NFS.Commit.self, .init(file, offset: 0, count: 0)).verifier == verifier)
+    }
+}
