@@ -20,13 +20,14 @@ extension OpenFile {
         if identity.uid == attributes.uid { return }
         let key = PermissionCache.Key(access: access, identity: identity)
         if permissions.allows(key, at: attributes.changeTime) { return }
+        let isSettled = PermissionCache.isSettled(attributes.changeTime)
         let isAllowed = try ThreadCredentials.perform(as: identity, orThrow: { _ in NFSStatus.serverFault }) {
             () throws(NFSStatus) in
             // The same section: a program that is being run is read, though it may only be executed.
             return access == .read ? permits(R_OK) || permits(X_OK) : permits(W_OK)
         }
         guard isAllowed else { throw .accessDenied }
-        permissions.add(key, at: attributes.changeTime)
+        if isSettled { permissions.add(key, at: attributes.changeTime) }
     }
 
     /// faccessat(2) for the user the thread acts as.
@@ -36,7 +37,8 @@ extension OpenFile {
     }
 }
 
-/// Who was found to have a right to a file. Whatever changes that, changes the file's ctime.
+/// Who was found to have a right to a file. Whatever changes that, changes the file's ctime: unless the ctime is of this
+/// very moment, since the clock that files have ticks some hundred times a second, or once.
 final class PermissionCache: Sendable {
     struct Key: Hashable, Sendable {
         let access: DataAccess
@@ -44,6 +46,12 @@ final class PermissionCache: Sendable {
     }
 
     private static let limit = 16
+
+    /// Whether any change from now on will show in a ctime that was this until now.
+    static func isSettled(_ changeTime: NFSTime) -> Bool {
+        Int(changeTime.seconds) + 2 < time(nil)
+    }
+
     private let known = Mutex<[Key: NFSTime]>([:])
 
     func allows(_ key: Key, at changeTime: NFSTime) -> Bool { known.withLock { $0[key] == changeTime } }

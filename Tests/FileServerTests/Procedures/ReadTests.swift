@@ -1,4 +1,5 @@
 import Glibc
+import Kernel
 import NFS
 import RPC
 import Testing
@@ -57,5 +58,19 @@ import Testing
             #expect(status { _ = try f.acting(as: stranger).read(file, offset: 99, count: 0) } == .accessDenied)
         }
         #expect(try ada.read(file).1 == "text", "section 4.4: the owner")
+    }
+
+    /// A right that was found stays known only while nothing can take it away unseen: a change in the same tick of the
+    /// file system's clock leaves the ctime as it is.
+    @Test(Need.callers) func aRightIsRememberedOnlyWithASettledChangeTime() throws {
+        let f = try Fixture.inMemory { $0.squash = .root }
+        let file = try f.acting(as: Users.ada).create("file", mode: 0o644)
+        let eve = f.acting(as: Users.eve)
+        #expect(try eve.read(file).0.endOfFile)
+        let opened = try f.server.file(file)
+        let key = PermissionCache.Key(access: .read, identity: FileIdentity(uid: 1002, gid: 1002))
+        #expect(try !opened.permissions.allows(key, at: opened.attributes().changeTime), "created just now")
+        #expect(PermissionCache.isSettled(NFSTime(seconds: 1, nanoseconds: 0)))
+        #expect(!PermissionCache.isSettled(try opened.attributes().changeTime))
     }
 }
