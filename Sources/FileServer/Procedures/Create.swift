@@ -15,22 +15,32 @@ extension Request {
             change = try Change(found)
             try requireWritable()
             let name = try arguments.target.name.checked(dots: .exists)
-            let file: OpenFile
-            if let new = try created(name, in: found, arguments.how) {
-                file = new
-            } else {
-                file = try existing(name, in: found, arguments.how)
-            }
+            let file = try createdOrExisting(name, in: found, arguments.how)
             // The verifier has to outlive a crash of the machine too.
             if case .exclusive = arguments.how { try synchronize(file: file) }
             try synchronize(found)
             return answer(
                 NFS.Create.self,
                 .success(
-                    .init(object: file.handle, attributes: try file.attributes(), directory: change.data())))
+                    .init(object: file.handle, attributes: try? file.attributes(), directory: change.data())))
         } catch {
             return answer(NFS.Create.self, .failure(error, change.data()))
         }
+    }
+
+    private func createdOrExisting(
+        _ name: FileName, in directory: OpenFile, _ how: NFS.Create.How
+    ) throws(NFSStatus) -> OpenFile {
+        for _ in 0..<100 {
+            if let new = try created(name, in: directory, how) { return new }
+            do throws(NFSStatus) {
+                return try existing(name, in: directory, how)
+            } catch {
+                // What was in the way is gone by now.
+                guard error == .noEntry || error == .stale else { throw error }
+            }
+        }
+        throw .jukebox
     }
 
     /// A new file; nil where there is one of that name.

@@ -23,7 +23,7 @@ extension Request {
                 NFS.Lookup.self,
                 .success(
                     .init(
-                        object: object.handle, attributes: try object.attributes(),
+                        object: object.handle, attributes: try? object.attributes(),
                         directory: try? found.attributes())))
         } catch {
             return answer(NFS.Lookup.self, .failure(error, try? directory?.attributes()))

@@ -35,7 +35,7 @@ extension Request {
             return answer(
                 NFS.MkDir.self,
                 .success(
-                    .init(object: made.handle, attributes: try made.attributes(), directory: change.data())))
+                    .init(object: made.handle, attributes: try? made.attributes(), directory: change.data())))
         } catch {
             return answer(NFS.MkDir.self, .failure(error, change.data()))
         }

@@ -33,7 +33,7 @@ extension Request {
             return answer(
                 NFS.MkNod.self,
                 .success(
-                    .init(object: made.handle, attributes: try made.attributes(), directory: change.data())))
+                    .init(object: made.handle, attributes: try? made.attributes(), directory: change.data())))
         } catch {
             return answer(NFS.MkNod.self, .failure(error, change.data()))
         }

@@ -37,7 +37,7 @@ extension Request {
             return answer(
                 NFS.SymLink.self,
                 .success(
-                    .init(object: made.handle, attributes: try made.attributes(), directory: change.data())))
+                    .init(object: made.handle, attributes: try? made.attributes(), directory: change.data())))
         } catch {
             return answer(NFS.SymLink.self, .failure(error, change.data()))
         }
