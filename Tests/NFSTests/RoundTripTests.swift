@@ -167,6 +167,9 @@ where P.Success: Equatable, P.Failure: Equatable {
         #expect(NFSStatus(rawValue: 4711).name == "nfsstat3 4711")
         #expect(NFSStatus(.noSpace) == .noSpace && NFSStatus(.directoryNotEmpty) == .notEmpty)
         #expect(NFSStatus(.timedOut) == .io)
+        // A client asks again for as long as it is told JUKEBOX: only what passes by itself.
+        #expect(NFSStatus(.tooManyOpenFiles) == .jukebox && NFSStatus(.noMemory) == .jukebox)
+        #expect(NFSStatus(.resourceBusy) == .accessDenied && NFSStatus(.textFileBusy) == .accessDenied)
         #expect(
             NFSError(.noSpace, .write, "/e/f").description == "/e/f: no space left on the server (WRITE: NFS3ERR_NOSPC)"
         )

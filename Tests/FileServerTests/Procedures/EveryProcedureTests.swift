@@ -81,7 +81,7 @@ import Testing
 
     @Test(arguments: [HandleKind.automatic, .table], [true, false])
     func objectsThatAreGone(kind: HandleKind, byClient: Bool) throws {
-        let f = try Fixture(kind)
+        let f = try Fixture.inMemory(kind)
         try f.directory.write("file", "")
         let file = try f.create("gone")
         let dir = try f.makeDirectory("dir")
