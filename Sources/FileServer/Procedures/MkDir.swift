@@ -21,12 +21,7 @@ extension Request {
             let made: OpenFile
             do throws(NFSStatus) {
                 made = try server.child(name, of: found)
-                var attributes = arguments.attributes
-                attributes.size = nil
-                // The set-group-ID bit that it has of its parent stays: who asked for a mode meant the permissions.
-                let inherited = UInt32(try made.status().st_mode & S_ISGID)
-                attributes.mode = attributes.mode.map { $0 | inherited }
-                try made.set(attributes)
+                try made.setAsNewDirectory(arguments.attributes)
             } catch {
                 unlink(name, in: found, FileCalls.removeDirectory)
                 throw error
@@ -39,5 +34,17 @@ extension Request {
         } catch {
             return answer(NFS.MkDir.self, .failure(error, change.data()))
         }
+    }
+}
+
+extension OpenFile {
+    /// Sets the attributes that MKDIR was given.
+    func setAsNewDirectory(_ attributes: SetAttributes) throws(NFSStatus) {
+        var attributes = attributes
+        attributes.size = nil
+        // The set-group-ID bit that it has of its parent stays: who asked for a mode meant the permissions.
+        let inherited = UInt32(try status().st_mode & S_ISGID)
+        attributes.mode = attributes.mode.map { $0 | inherited }
+        try set(attributes)
     }
 }

@@ -109,7 +109,7 @@ struct InterruptedRequest {
     private func finished<P: NFSProcedure>(
         _ procedure: P.Type, _ object: OpenFile, in directory: OpenFile, _ attributes: SetAttributes
     ) throws(NFSStatus) -> Answer where P.Success == NFS.Created {
-        try object.set(attributes)
+        if object.isDirectory { try object.setAsNewDirectory(attributes) } else { try object.set(attributes) }
         try request.synchronize(directory)
         return request.answer(
             procedure,
@@ -140,9 +140,7 @@ struct InterruptedRequest {
     private func madeDirectory(_ arguments: UnsafeRawBufferPointer) throws(NFSStatus) -> Answer? {
         guard let arguments = NFS.MkDir.Arguments.decode(arguments, MKDIR3args()) else { return nil }
         guard let (made, directory) = try new(arguments.target, S_IFDIR) else { return nil }
-        var attributes = arguments.attributes
-        attributes.size = nil
-        return try finished(NFS.MkDir.self, made, in: directory, attributes)
+        return try finished(NFS.MkDir.self, made, in: directory, arguments.attributes)
     }
 
     private func madeLink(_ arguments: UnsafeRawBufferPointer) throws(NFSStatus) -> Answer? {
