@@ -45,6 +45,14 @@ package final class Client: Sendable {
         var failure: RPCError?
         /// When the last byte came, or the first of the waiting calls was sent.
         var heard = Deadline.clock
+
+        /// The xid that is wanted, or else one that no waiting call has.
+        mutating func free(_ wanted: UInt32?) -> UInt32 {
+            if let wanted, pending[wanted] == nil { return wanted }
+            while pending[next] != nil { next &+= 1 }
+            defer { next &+= 1 }
+            return next
+        }
     }
 
     package let channel: Channel
@@ -76,17 +84,20 @@ package final class Client: Sendable {
     /// Makes a call.
     ///
     /// - Parameters:
+    ///   - transaction: the xid; nil: one that no call of this connection has. A call that is made again on another
+    ///     connection keeps its xid, by which the server knows that it may have done it already.
     ///   - arguments: encoded, up to the length word of the payload where there is one.
     ///   - payload: sent behind the arguments and padded.
     ///   - sink: where the reply's payload goes.
     /// - Throws: ``RPCError``.
     package func call(
-        program: UInt32, version: UInt32, procedure: UInt32, arguments: [UInt8],
+        transaction: UInt32? = nil, program: UInt32, version: UInt32, procedure: UInt32, arguments: [UInt8],
         payload: OutboundMessage.FileRange? = nil, sink: Sink? = nil
     ) async throws -> Reply {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Reply, any Error>) in
             start(
-                program: program, version: version, procedure: procedure, arguments: arguments, payload: payload,
+                transaction: transaction, program: program, version: version, procedure: procedure,
+                arguments: arguments, payload: payload,
                 sink: sink
             ) { continuation.resume(with: $0.mapError { $0 as any Error }) }
         }
@@ -94,7 +105,7 @@ package final class Client: Sendable {
 
     /// Makes a call and has `complete` called with its outcome, on the reading thread, which must not be kept.
     package func start(
-        program: UInt32, version: UInt32, procedure: UInt32, arguments: [UInt8],
+        transaction wanted: UInt32? = nil, program: UInt32, version: UInt32, procedure: UInt32, arguments: [UInt8],
         payload: OutboundMessage.FileRange? = nil, sink: Sink? = nil,
         complete: @escaping @Sendable (Result<Reply, RPCError>) -> Void
     ) {
@@ -102,9 +113,7 @@ package final class Client: Sendable {
         let following = payload.map { $0.count + (4 - $0.count % 4) % 4 } ?? 0
         let begun = state.withLock { state -> Result<UInt32, RPCError> in
             if let failure = state.failure { return .failure(failure) }
-            while state.pending[state.next] != nil { state.next &+= 1 }
-            let transaction = state.next
-            state.next &+= 1
+            let transaction = state.free(wanted)
             if state.pending.isEmpty { state.heard = Deadline.clock }
             state.pending[transaction] = pending
             return .success(transaction)

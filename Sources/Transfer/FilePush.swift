@@ -45,7 +45,7 @@ struct FilePush {
             else { throw TransferError(.sourceChanged, "\(subject): changed while it was read") }
             _ = try await remote.session.nfs(
                 NFS.SetAttr.self, NFS.SetAttr.Arguments(handle, attributes(before)), subject: path)
-            try await rename(temporary, to: final, in: target, handle, path)
+            try await remote.publish(temporary, as: final, in: target, handle, path)
         } catch {
             // What was begun is taken back; the error that matters is the one that is thrown.
             _ = try? await remote.session.nfs(NFS.Remove.self, place, subject: path)
@@ -55,14 +55,14 @@ struct FilePush {
         return UInt64(clamping: before.st_size)
     }
 
-    /// EXCLUSIVE, which may be repeated; GUARDED where the server cannot do that (RFC 1813 section 3.3.8).
+    /// EXCLUSIVE, which may be sent twice to any server; GUARDED where the server cannot do that (RFC 1813 section 3.3.8).
     private func create(_ place: DirectoryOperation, _ path: String) async throws -> NFS.Created {
         do {
             return try await remote.session.nfs(
                 NFS.Create.self, NFS.Create.Arguments(place, .exclusive(UInt64.random(in: 0 ... .max))), subject: path)
         } catch let error as NFSError where error.status == .notSupported {
             return try await remote.session.nfs(
-                NFS.Create.self, NFS.Create.Arguments(place, .guarded(SetAttributes(mode: 0o600))), repeatable: false,
+                NFS.Create.self, NFS.Create.Arguments(place, .guarded(SetAttributes(mode: 0o600))),
                 subject: path)
         }
     }
@@ -147,22 +147,6 @@ struct FilePush {
             progress.moved(Int(written.count))
         }
         return uncommitted
-    }
-
-    /// RENAME is not repeatable: where its reply was lost, the name tells whether it was done.
-    private func rename(
-        _ temporary: FileName, to final: FileName, in directory: FileHandle, _ handle: FileHandle, _ path: String
-    ) async throws {
-        let arguments = NFS.Rename.Arguments(
-            from: DirectoryOperation(directory, temporary), to: DirectoryOperation(directory, final))
-        do {
-            _ = try await remote.session.nfs(NFS.Rename.self, arguments, repeatable: false, subject: path)
-        } catch let error as TransferError where error.kind == .connection {
-            let mine = try await remote.attributes(handle, subject: path).attributes
-            let there = try? await remote.lookup(final, in: directory, path: path).attributes
-            if let there, there.fileID == mine.fileID, there.fileSystem == mine.fileSystem { return }
-            _ = try await remote.session.nfs(NFS.Rename.self, arguments, repeatable: false, subject: path)
-        }
     }
 }
 

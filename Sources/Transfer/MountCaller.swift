@@ -29,7 +29,7 @@ final class MountCaller {
             do {
                 let reply = try await session.call(
                     program: Mount.program, version: Mount.version, procedure: procedure.rawValue,
-                    arguments: arguments, repeatable: true, subject: subject)
+                    arguments: arguments, subject: subject)
                 return try reply.results.withUnsafeBytes { try decode($0) }
             } catch let error as TransferError where error.refusal == .programUnavailable(Mount.program) {
                 guard options.cleartextMount || options.protection == .cleartext else { throw elsewhere() }

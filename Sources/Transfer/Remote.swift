@@ -84,7 +84,7 @@ package final class Remote: Sendable {
         }
         return try await session.patiently(source.path) {
             let reply = try await session.call(
-                procedure: NFS.Read.number.rawValue, arguments: arguments, sink: sink, repeatable: true,
+                procedure: NFS.Read.number.rawValue, arguments: arguments, sink: sink,
                 subject: source.path, localName: localName)
             let (header, _) = try reply.results.withUnsafeBytes { try NFS.Read.decode($0, subject: source.path) }
             guard Int(header.count) == reply.payload else { throw NFSError(malformed: .read, source.path) }
@@ -104,7 +104,7 @@ package final class Remote: Sendable {
         return try await session.patiently(path) {
             let reply = try await session.call(
                 procedure: NFS.Write.number.rawValue, arguments: arguments,
-                payload: OutboundMessage.FileRange(file: file, offset: position, count: count), repeatable: true,
+                payload: OutboundMessage.FileRange(file: file, offset: position, count: count),
                 subject: path, localName: localName)
             return try reply.results.withUnsafeBytes { try NFS.Write.decode($0, subject: path) }
         }

@@ -121,7 +121,7 @@ extension Remote {
         }
         return try await session.patiently(directory.path) {
             let reply = try await session.call(
-                procedure: procedure.rawValue, arguments: encoded, repeatable: true, subject: directory.path)
+                procedure: procedure.rawValue, arguments: encoded, subject: directory.path)
             return try reply.results.withUnsafeBytes { try decode($0) }
         }
     }

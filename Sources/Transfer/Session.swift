@@ -16,6 +16,8 @@ package final class Session: Sendable {
     private let connections: Mutex<[Connection?]>
     private let opening: [Limiter]
     private let turn = Atomic<Int>(0)
+    /// The xid of the next call, on whichever connection.
+    private let transactions = Atomic<UInt32>(UInt32.random(in: 0 ... .max))
     private let protectionSeen = Mutex<ProtectionReport?>(nil)
     /// READs and WRITEs in flight, at most ``callsInFlight``.
     let window: Limiter
@@ -169,24 +171,26 @@ package final class Session: Sendable {
         return .system(uid: geteuid(), gid: getegid(), groups: Array(groups.prefix(min(16, max(0, Int(count))))))
     }()
 
-    /// Makes a call; where the connection breaks and `repeatable` allows it, makes it again on a new one.
+    /// Makes a call; where the connection breaks, makes it again on a new one, with the same xid: a server that keeps its
+    /// last replies does nothing twice.
     ///
     /// - Parameters:
-    ///   - repeatable: whether doing it twice is as good as once.
     ///   - subject: what it is about, for errors: a path.
     ///   - localName: the file at this end that the payload comes from or goes to, for its errors.
     func call(
         program: UInt32 = NFS.program, version: UInt32 = NFS.version, procedure: UInt32, arguments: [UInt8],
-        payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, repeatable: Bool, subject: String,
+        payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, subject: String,
         localName: String? = nil
     ) async throws -> Client.Reply {
         let bulk = max(payload?.count ?? 0, sink?.limit ?? 0) >= Self.bulkSize
+        let transaction = transactions.wrappingAdd(1, ordering: .relaxed).oldValue
         var attempt = 1
         while true {
             do {
                 let client = try await connection(bulk: bulk)
                 return try await client.call(
-                    program: program, version: version, procedure: procedure, arguments: arguments, payload: payload,
+                    transaction: transaction, program: program, version: version, procedure: procedure,
+                    arguments: arguments, payload: payload,
                     sink: sink)
             } catch let error as RPCError {
                 switch error {
@@ -200,7 +204,7 @@ package final class Session: Sendable {
                 case .channel, .closedByPeer: break
                 default: throw failure(error, sink, subject, localName)
                 }
-                guard repeatable, attempt < attempts else {
+                guard attempt < attempts else {
                     throw TransferError(.connection, "\(subject): the connection to \(host) was lost: \(error)")
                 }
                 if !saidLost.exchange(true, ordering: .relaxed) {
@@ -240,12 +244,12 @@ package final class Session: Sendable {
 
     /// A procedure of NFSv3 whose results are all in memory.
     func nfs<P: NFSProcedure>(
-        _ procedure: P.Type, _ arguments: P.Arguments, repeatable: Bool = true, subject: String
+        _ procedure: P.Type, _ arguments: P.Arguments, subject: String
     ) async throws -> P.Success {
         let encoded = try encode(subject) { () throws(XDREncodingError) in try P.encode(arguments) }
         return try await patiently(subject) {
             let reply = try await call(
-                procedure: P.number.rawValue, arguments: encoded, repeatable: repeatable, subject: subject)
+                procedure: P.number.rawValue, arguments: encoded, subject: subject)
             return try reply.results.withUnsafeBytes { try P.decode($0, subject: subject) }
         }
     }

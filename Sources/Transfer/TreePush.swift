@@ -140,14 +140,16 @@ extension Remote {
     /// A symbolic link in place of what has the name now, which is never a directory.
     func makeLink(_ name: FileName, to text: FileName, in directory: FileHandle, path: String) async throws {
         let temporary = DirectoryOperation(directory, TemporaryName.make(for: name))
-        _ = try await session.nfs(
-            NFS.SymLink.self, NFS.SymLink.Arguments(temporary, SetAttributes(), text: text), repeatable: false,
-            subject: path)
+        let made = try await session.nfs(
+            NFS.SymLink.self, NFS.SymLink.Arguments(temporary, SetAttributes(), text: text), subject: path)
         do {
-            _ = try await session.nfs(
-                NFS.Rename.self,
-                NFS.Rename.Arguments(from: temporary, to: DirectoryOperation(directory, name)), repeatable: false,
-                subject: path)
+            let handle: FileHandle
+            if let object = made.object {
+                handle = object
+            } else {
+                handle = try await lookup(temporary.name, in: directory, path: path).handle
+            }
+            try await publish(temporary.name, as: name, in: directory, handle, path)
         } catch {
             _ = try? await session.nfs(NFS.Remove.self, temporary, subject: path)
             throw error

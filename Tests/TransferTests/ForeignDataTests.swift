@@ -145,6 +145,19 @@ import Testing
         #expect(try server.state.bytes("copy") == Self.bytes)
     }
 
+    /// The call is made again with its xid, so that a server that keeps its replies knows it; this one keeps none.
+    @Test func aRenameWhoseReplyIsLost() async throws {
+        var behaviour = Behaviour()
+        behaviour.losesReply = [.rename]
+        let (report, _, server) = try await put(behaviour)
+        #expect(report.failures.isEmpty, "\(report.failures)")
+        #expect(server.state.names == ["copy"] && (try server.state.bytes("copy")) == Self.bytes)
+        let transactions = server.state.content.withLock { $0.transactions }
+        #expect(transactions[.rename]?.count == 2 && Set(transactions[.rename] ?? []).count == 1)
+        let all = transactions.filter { $0.key != .rename }.flatMap(\.value)
+        #expect(Set(all).count == all.count, "no two calls have one xid")
+    }
+
     @Test func sizesAreWhatTheServerTakes() async throws {
         var behaviour = Behaviour()
         behaviour.sizes = (10_000, 8192, 512)

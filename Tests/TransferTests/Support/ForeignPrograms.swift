@@ -52,6 +52,16 @@ struct ForeignNFS: Program {
     func call(_ call: Call, arguments: UnsafeRawBufferPointer) -> Answer {
         guard let procedure = NFS.ProcedureNumber(rawValue: call.procedure) else { return .procedureUnavailable }
         let count = count(procedure)
+        state.content.withLock { $0.transactions[procedure, default: []].append(call.transaction) }
+        let answer = perform(procedure, count, arguments)
+        guard behaviour.losesReply.contains(procedure), count == 1 else { return answer }
+        // Four bytes that the file has not: the server has to end the connection.
+        return .file([], TestFile().descriptor, offset: 0, count: 4)
+    }
+
+    private func perform(
+        _ procedure: NFS.ProcedureNumber, _ count: Int, _ arguments: UnsafeRawBufferPointer
+    ) -> Answer {
         if let denied = behaviour.denied { return .denied(denied) }
         if behaviour.unavailable.contains(procedure) { return .procedureUnavailable }
         let failure = behaviour.status(procedure, count)

@@ -69,6 +69,8 @@ struct Behaviour: Sendable {
     var denied: AuthStatus?
     /// PROC_UNAVAIL
     var unavailable: Set<NFS.ProcedureNumber> = []
+    /// The first call of it is done, and its reply gets lost with the connection.
+    var losesReply: Set<NFS.ProcedureNumber> = []
     /// A procedure fails.
     var status: @Sendable (NFS.ProcedureNumber, _ count: Int) -> NFSStatus? = { _, _ in nil }
     /// rtmax, rtpref, rtmult; the same for writing.
@@ -106,6 +108,8 @@ final class ForeignState: Sendable {
         var writes: [NFS.Write.Arguments] = []
         var reads: [NFS.Read.Arguments] = []
         var mounted: [String] = []
+        /// The xids of calls.
+        var transactions: [NFS.ProcedureNumber: [UInt32]] = [:]
     }
 
     let behaviour: Behaviour
