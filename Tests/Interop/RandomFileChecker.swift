@@ -11,6 +11,8 @@ struct RandomFileChecker: ~Copyable {
     private(set) var operations = 0
     private let limit: Int
     private let direct: Bool
+    /// Pages that a map made dirty may be there.
+    private var isMappedDirty = false
     private var random: RandomNumbers
     private var model: [UInt8] = []
     private var file: Int32
@@ -52,18 +54,13 @@ struct RandomFileChecker: ~Copyable {
         }
     }
 
-    /// fsync(2): from now on the server has what the model has.
+    /// Reads the whole file, from the server and not from pages that are there.
     ///
-    /// - Returns: the file's bytes.
-    mutating func synchronized() throws -> [UInt8] {
-        try synchronize()
-        return model
-    }
-
-    /// Reads the whole file, from the server and not from pages that are there, and closes it.
-    consuming func finish() throws -> [UInt8] {
+    /// - Returns: the file's bytes, which the server has now.
+    mutating func readBack() throws -> [UInt8] {
         try reopen()
         try dropPages()
+        let file = file
         try compare(0, model.count, "last read") { pread(file, $0, $1, $2) }
         return model
     }
@@ -108,7 +105,7 @@ struct RandomFileChecker: ~Copyable {
     private mutating func writeDirect() throws {
         let (offset, bytes) = writeRange()
         note("direct write \(bytes.count) at \(offset)")
-        let direct = try opened(O_WRONLY | Self.pastTheCache)
+        let direct = try openedDirect(O_WRONLY)
         defer { close(direct) }
         try put(bytes, at: offset, on: direct)
     }
@@ -116,7 +113,7 @@ struct RandomFileChecker: ~Copyable {
     private mutating func readDirect() throws {
         guard let (offset, count) = readRange() else { return }
         note("direct read \(count) at \(offset)")
-        let direct = try opened(O_RDONLY | Self.pastTheCache)
+        let direct = try openedDirect(O_RDONLY)
         defer { close(direct) }
         try compare(offset, count, "direct read") { pread(direct, $0, $1, $2) }
     }
@@ -131,6 +128,7 @@ struct RandomFileChecker: ~Copyable {
             guard !flushes || msync(map.baseAddress, map.count, MS_SYNC) == 0 else { throw failure("msync") }
         }
         model.replaceSubrange(offset..<(offset + count), with: bytes)
+        isMappedDirty = true
     }
 
     private mutating func readMapped() throws {
@@ -153,6 +151,7 @@ struct RandomFileChecker: ~Copyable {
     private mutating func synchronize() throws {
         note("fsync")
         guard fsync(file) == 0 else { throw failure("fsync") }
+        isMappedDirty = false
     }
 
     private mutating func reopen() throws {
@@ -170,8 +169,13 @@ struct RandomFileChecker: ~Copyable {
 
     // MARK: - Parts of them
 
-    /// O_DIRECT
-    private static let pastTheCache: Int32 = 0o40000
+    /// open(2) warns of O_DIRECT beside maps: the client writes their pages back only when it begins with direct I/O, not
+    /// between two of them.
+    private mutating func openedDirect(_ flags: Int32) throws -> Int32 {
+        if isMappedDirty { try synchronize() }
+        let pastTheCache: Int32 = 0o40000  // O_DIRECT
+        return try opened(flags | pastTheCache)
+    }
 
     private func opened(_ flags: Int32) throws -> Int32 {
         let file = open(path, flags | O_CLOEXEC)

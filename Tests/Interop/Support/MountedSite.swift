@@ -133,6 +133,8 @@ final class MountedSite: Sendable {
 
     /// After a test that failed.
     func abandon() {
+        let said = try? RunningProgram(["bash", "-c", "ps -eLo pid,tid,stat,wchan:32,comm | grep -v '\\[.*\\]'; ss -tanp; dmesg | tail -20"]).wait(seconds: 20)
+        print(said?.output ?? "no ps")
         print("xferd: \(xferd.error)\ntlssd: \(tlssd.error)\ntlshd: \(tlshd.error)")
         umount2(mountPoint, Int32(MNT_FORCE | MNT_DETACH))
         watchdog.cancel()

@@ -12,8 +12,8 @@ extension Trait where Self == ConditionTrait {
 }
 
 /// How xferd protects the mount: RFC 9289 with or without a certificate of the client's, as mount_nfs(8) has it.
-enum Protection: String, Sendable, CaseIterable, CustomTestStringConvertible {
-    case mtls, tls
+enum Protection: String, Sendable, CustomTestStringConvertible {
+    case mtls, tls, none
     var testDescription: String { "xprtsec=\(rawValue)" }
 }
 
