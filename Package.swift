@@ -149,10 +149,13 @@ let package = Package(
             path: "Tests/EndToEnd", swiftSettings: strict),
 
         // The operating systems' own clients and tools as peers
+        .executableTarget(
+            name: "file-checker", dependencies: ["TestSupport"], path: "Tests/FileChecker", swiftSettings: strict),
         .testTarget(
             name: "InteropTests",
             dependencies: [
                 "TestSupport", "Certificates", "SecureChannel", "Kernel", "CLinux", "xferd", "tlssd", "xfer", "tlscd",
+                "file-checker",
             ],
             path: "Tests/Interop", swiftSettings: strict),
     ]

@@ -1,27 +1,27 @@
 import TestSupport
 import Testing
 
-/// ``RandomFileChecker`` in a mount.
-@Suite(.inPeerLab) struct RandomFileTests {
-    static let operations = 20_000
-
-    @Test(arguments: zip([RecordLayer.user, .kernel, .kernel], [2, 3, 4] as [UInt64]))
-    func whatIsWrittenIsRead(layer: RecordLayer, seed: UInt64) throws {
+/// file-checker in a mount: reads, writes, maps and truncates a file at random, against a model in memory.
+@Suite struct RandomFileTests {
+    @Test(.inPeerLab, arguments: zip([RecordLayer.user, .kernel, .kernel], [2, 3, 4]))
+    func whatIsWrittenIsRead(layer: RecordLayer, seed: Int) throws {
         try withMount(.init(layer: layer)) { site in
-            var checker = try RandomFileChecker(site.mountPoint + "/file", seed: seed)
-            while checker.operations < Self.operations { try checker.step() }
-            let model = try checker.readBack()
-            let isSame = bytes(of: site.data + "/file") == model
-            #expect(isSame, "the server's file is not what the client reads")
+            let ended = try RunningProgram(
+                [Programs.path("file-checker"), site.mountPoint + "/file", "\(seed)", "20000"]
+            ).wait(seconds: 200)
+            #expect(ended.status == 0 && ended.output.contains("done: 20000 operations"), "\(ended.error)")
+            // What the client reads is what the server has.
+            try shell(
+                "cmp '\(site.mountPoint)/file' '\(site.data)/file' && test -s '\(site.data)/file'", in: site.local)
         }
     }
 
-    /// The checker itself: the same numbers on this machine's own file system, here and everywhere.
+    /// The checker itself, on this machine's own file system.
     @Test func theCheckerIsRightOnALocalFile() throws {
         let directory = try Directory(in: "/var/tmp")
-        var checker = try RandomFileChecker(directory.path + "/file", seed: 5, direct: false)
-        while checker.operations < 500 { try checker.step() }
-        let model = try checker.readBack()
-        #expect(bytes(of: directory.path + "/file") == model)
+        let ended = try RunningProgram(
+            [Programs.path("file-checker"), directory.path + "/file", "5", "500", "local"]
+        ).wait()
+        #expect(ended.status == 0 && ended.output.contains("done: 500 operations"), "\(ended.error)")
     }
 }

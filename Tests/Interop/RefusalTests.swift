@@ -20,8 +20,11 @@ import Testing
         let ended = try site.mount("soft,timeo=50,retrans=1")
         #expect(ended.status == 32 && !exists(site.mountPoint + "/file"), "\(ended)")
         // The reason stands in the log of who refuses.
-        let logs = [site.xferd, site.tlssd].flatMap { $0.error.split(separator: "\n") }
-        #expect(logs.contains { $0.contains(reason) && !$0.contains("ready") && !$0.contains("serving") }, "\(logs)")
+        let isSaid = eventually {
+            [site.xferd, site.tlssd].flatMap { $0.error.split(separator: "\n") }
+                .contains { $0.contains(reason) && !$0.contains("ready") && !$0.contains("serving") }
+        }
+        #expect(isSaid, "\(site.xferd.error)\(site.tlssd.error)")
         #expect(site.xferd.ended == nil && site.tlssd.ended == nil)
     }
 }

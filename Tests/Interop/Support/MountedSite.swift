@@ -79,9 +79,10 @@ final class MountedSite: Sendable {
 
     private static func start(_ setup: Setup, _ path: String, port: UInt16) throws -> (RunningProgram, UInt16) {
         let xferd = try RunningProgram([
-            Programs.path("xferd"), "--export", "/data=\(path)/data,rw", "--xprtsec",
-            (setup.demanded ?? setup.protection).rawValue, "--cleartext-mount", "--listen", "127.0.0.1:\(port)",
-            "--tlssd", path + "/tlssd.sock", "--state", path + "/state", "--record-layer", setup.layer.rawValue,
+            Programs.path("xferd"), "--export",
+            "/data=\(path)/data,rw,no_root_squash,cleartext_mount,xprtsec=\((setup.demanded ?? setup.protection).rawValue)",
+            "--listen", "127.0.0.1:\(port)", "--tlssd", path + "/tlssd.sock", "--state", path + "/state",
+            "--record-layer", setup.layer.rawValue,
             "--announce",
         ])
         guard let port = UInt16(try xferd.line()) else { throw Unexpected("xferd announced no port: \(xferd.output)") }
@@ -133,8 +134,6 @@ final class MountedSite: Sendable {
 
     /// After a test that failed.
     func abandon() {
-        let said = try? RunningProgram(["bash", "-c", "ps -eLo pid,tid,stat,wchan:32,comm | grep -v '\\[.*\\]'; ss -tanp; dmesg | tail -20"]).wait(seconds: 20)
-        print(said?.output ?? "no ps")
         print("xferd: \(xferd.error)\ntlssd: \(tlssd.error)\ntlshd: \(tlshd.error)")
         umount2(mountPoint, Int32(MNT_FORCE | MNT_DETACH))
         watchdog.cancel()
