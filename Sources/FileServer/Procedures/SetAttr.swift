@@ -31,6 +31,8 @@ extension OpenFile {
     /// Sets what is given. The size comes first, since it may not fit; the mode after the owner, since chown(2) takes
     /// set-ID bits away; the times last, since everything else changes them.
     func set(_ attributes: SetAttributes) throws(NFSStatus) {
+        // A symbolic link has no mode, and what chmod(2) makes of that depends on the kernel.
+        if type == S_IFLNK, attributes.mode != nil { throw .notSupported }
         let proc = FileCalls.proc(path.raw)
         if let size = attributes.size {
             try requireRegular()

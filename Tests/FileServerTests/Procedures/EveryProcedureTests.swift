@@ -68,6 +68,15 @@ import Testing
         }
     }
 
+    /// Section 3.3.0.
+    @Test func nullDoesNothing() throws {
+        let f = try Fixture()
+        guard case .results(let bytes) = f.answer(.null, []), bytes.isEmpty else {
+            Issue.record("NULL has results")
+            return
+        }
+    }
+
     /// Section 2.3.3: at most NFS3_FHSIZE bytes.
     @Test func aHandleThatIsLongerThanTheProtocolAllows() throws {
         let f = try Fixture()

@@ -72,6 +72,19 @@ import Testing
         #expect(try f.attributes(file).mode == 0o644 && f.attributes(file).type == .regular)
     }
 
+    @Test func aSymbolicLinkHasNoMode() throws {
+        let f = try Fixture.inMemory()
+        let file = try f.create("file")
+        symlink("file", f.path("link"))
+        let link = try f.lookup("link")
+        let time = NFSTime(seconds: 5, nanoseconds: 5)
+        try f.expectConsistency(of: link) {
+            let both = SetAttributes(mode: 0o600, modificationTime: .at(time))
+            return try f.reply(NFS.SetAttr.self, .init(link, both)).data(failing: .notSupported)
+        }
+        #expect(try f.attributes(link).modificationTime != time && f.attributes(file).mode == 0o644)
+    }
+
     /// "If guard.check is TRUE and the ctime differs": NFS3ERR_NOT_SYNC, and nothing is changed.
     @Test func theGuard() throws {
         let f = try Fixture.inMemory()
