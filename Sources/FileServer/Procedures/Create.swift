@@ -9,22 +9,11 @@ extension Request {
     /// RFC 1813 section 3.3.8.
     func create(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.Create.Arguments.decode(arguments, CREATE3args()) else { return .garbageArguments }
-        var change: Change?
-        do throws(NFSStatus) {
-            let found = try server.directory(arguments.target.directory)
-            change = try Change(found)
-            try requireWritable()
-            let name = try arguments.target.name.checked(dots: .exists)
-            let file = try createdOrExisting(name, in: found, arguments.how)
+        return make(NFS.Create.self, arguments.target) { (name, directory) throws(NFSStatus) in
+            let file = try createdOrExisting(name, in: directory, arguments.how)
             // The verifier has to outlive a crash of the machine too.
             if case .exclusive = arguments.how { try synchronize(file: file) }
-            try synchronize(found)
-            return answer(
-                NFS.Create.self,
-                .success(
-                    .init(object: file.handle, attributes: try? file.attributes(), directory: change.data())))
-        } catch {
-            return answer(NFS.Create.self, .failure(error, change.data()))
+            return file
         }
     }
 
@@ -73,14 +62,9 @@ extension Request {
             return file
         } catch {
             // The client is told that there is no file, so there is none.
-            unlink(name, in: directory, 0)
+            unlink(name, in: directory)
             throw error
         }
-    }
-
-    /// Takes back what was just made. That this can fail too changes nothing for the client.
-    func unlink(_ name: FileName, in directory: OpenFile, _ flags: Int32) {
-        _ = try? FileCalls.at("unlinkat", name) { unlinkat(directory.path.raw, $0, flags) }
     }
 
     /// A file that is there already, where `how` takes one.

@@ -8,31 +8,14 @@ extension Request {
     /// RFC 1813 section 3.3.9.
     func mkDir(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.MkDir.Arguments.decode(arguments, MKDIR3args()) else { return .garbageArguments }
-        var change: Change?
-        do throws(NFSStatus) {
-            let found = try server.directory(arguments.target.directory)
-            change = try Change(found)
-            try requireWritable()
-            let name = try arguments.target.name.checked(dots: .exists)
+        return make(NFS.MkDir.self, arguments.target) { (name, directory) throws(NFSStatus) in
             let mode = mode_t((arguments.attributes.mode ?? 0o700) & 0o7777)
             try nfs { () throws(SystemError) in
-                try FileCalls.at("mkdirat", name) { mkdirat(found.path.raw, $0, mode) }
+                try FileCalls.at("mkdirat", name) { mkdirat(directory.path.raw, $0, mode) }
             }
-            let made: OpenFile
-            do throws(NFSStatus) {
-                made = try server.child(name, of: found)
-                try made.setAsNewDirectory(arguments.attributes)
-            } catch {
-                unlink(name, in: found, FileCalls.removeDirectory)
-                throw error
+            return try made(name, in: directory) { (object) throws(NFSStatus) in
+                try object.setAsNewDirectory(arguments.attributes)
             }
-            try synchronize(found)
-            return answer(
-                NFS.MkDir.self,
-                .success(
-                    .init(object: made.handle, attributes: try? made.attributes(), directory: change.data())))
-        } catch {
-            return answer(NFS.MkDir.self, .failure(error, change.data()))
         }
     }
 }

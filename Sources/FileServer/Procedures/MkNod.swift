@@ -9,33 +9,15 @@ extension Request {
     /// RFC 1813 section 3.3.11. Devices are made for callers that are root here, by mknod(2)'s own rule.
     func mkNod(_ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let arguments = NFS.MkNod.Arguments.decode(arguments, MKNOD3args()) else { return .garbageArguments }
-        var change: Change?
-        do throws(NFSStatus) {
-            let found = try server.directory(arguments.target.directory)
-            change = try Change(found)
-            try requireWritable()
-            let name = try arguments.target.name.checked(dots: .exists)
+        return make(NFS.MkNod.self, arguments.target) { (name, directory) throws(NFSStatus) in
             var (type, device, attributes) = try node(arguments.what)
+            attributes.size = nil
             let mode = type | mode_t((attributes.mode ?? 0o600) & 0o7777)
             try nfs { () throws(SystemError) in
-                try FileCalls.at("mknodat", name) { mknodat(found.path.raw, $0, mode, device) }
+                try FileCalls.at("mknodat", name) { mknodat(directory.path.raw, $0, mode, device) }
             }
-            let made: OpenFile
-            do throws(NFSStatus) {
-                made = try server.child(name, of: found)
-                attributes.size = nil
-                try made.set(attributes)
-            } catch {
-                unlink(name, in: found, 0)
-                throw error
-            }
-            try synchronize(found)
-            return answer(
-                NFS.MkNod.self,
-                .success(
-                    .init(object: made.handle, attributes: try? made.attributes(), directory: change.data())))
-        } catch {
-            return answer(NFS.MkNod.self, .failure(error, change.data()))
+            let wanted = attributes
+            return try made(name, in: directory) { (object) throws(NFSStatus) in try object.set(wanted) }
         }
     }
 
