@@ -150,12 +150,12 @@ let package = Package(
 
         // The operating systems' own clients and tools as peers
         .executableTarget(
-            name: "file-checker", dependencies: ["TestSupport"], path: "Tests/FileChecker", swiftSettings: strict),
+            name: "mount-worker", dependencies: ["TestSupport"], path: "Tests/MountWorker", swiftSettings: strict),
         .testTarget(
             name: "InteropTests",
             dependencies: [
                 "TestSupport", "Certificates", "SecureChannel", "Kernel", "CLinux", "xferd", "tlssd", "xfer", "tlscd",
-                "file-checker",
+                "mount-worker",
             ],
             path: "Tests/Interop", swiftSettings: strict),
     ]

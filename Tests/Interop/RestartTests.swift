@@ -1,6 +1,4 @@
 import Glibc
-import Kernel
-import Synchronization
 import TestSupport
 import Testing
 
@@ -10,46 +8,53 @@ import Testing
         try withMount(.init(layer: layer), seconds: 400) { site in
             let here = site.mountPoint
             try write(pattern(3 << 20), to: site.local + "/source")
-            let progress = Progress()
-            let restarts = Atomic(0)
-
-            let checker = try RunningProgram([Programs.path("file-checker"), here + "/random", "11", "0"])
-            let checks = Mutex(0)
-            let journal = try Journal(here + "/journal")
-            let loop = try NameLoop(in: here + "/names") { restarts.load(ordering: .sequentiallyConsistent) }
+            func worker(_ words: String...) throws -> RunningProgram {
+                try RunningProgram([Programs.path("mount-worker")] + words)
+            }
+            let journal = try worker("journal", here + "/journal")
             let workers = [
-                try progress.work("random I/O") {
-                    let count = checks.withLock { count in
-                        count += 100
-                        return count
-                    }
-                    try checker.printed("operations \(count)\n", seconds: 120)
-                },
-                try progress.work("journal") { try journal.append() },
-                try progress.work("names") { try loop.step() },
-                try progress.work("copies") {
-                    try shell("cp source '\(here)/copy' && cmp source '\(here)/copy'", in: site.local)
-                },
+                journal,
+                try worker("random", here + "/random", "11", "0"),
+                try worker("names", here + "/names"),
+                try RunningProgram([
+                    "bash", "-euc",
+                    """
+                    n=0 stop=
+                    trap stop=1 TERM
+                    until [[ $stop ]]; do
+                        cp '\(site.local)/source' '\(here)/copy'
+                        cmp '\(site.local)/source' '\(here)/copy'
+                        echo "step $((++n))"
+                    done
+                    echo done
+                    """,
+                ]),
             ]
+            defer { for worker in workers { worker.signal(SIGKILL) } }
 
             for _ in 1...3 {
-                try progress.advance(by: 2)
+                for worker in workers { try worker.advances(by: 2) }
                 try site.restart {
                     // There is no server now: what it has said is safe is in the file.
-                    restarts.add(1, ordering: .sequentiallyConsistent)
-                    try journal.check(site.data + "/journal")
+                    try JournalRecord.check(journal.steps, in: site.data + "/journal")
                 }
             }
-            try progress.advance(by: 2)
-            progress.stop()
-            for worker in workers { try worker.value(within: 120) }
+            for worker in workers { try worker.advances(by: 2) }
+            for worker in workers {
+                let ended = try worker.stop(seconds: 120)
+                #expect(ended.status == 0 && ended.output.hasSuffix("done\n"), "\(ended.error)")
+            }
 
-            try journal.check(site.data + "/journal")
-            let ended = try checker.stop()
-            #expect(ended.status == 0 && ended.output.contains("done"), "\(ended.error)")
+            try JournalRecord.check(journal.steps, in: site.data + "/journal")
             try shell("cmp '\(here)/random' '\(site.data)/random' && cmp source '\(site.data)/copy'", in: site.local)
             #expect(names(in: site.data) == ["copy", "journal", "names", "random"])
-            try loop.finish(site.data + "/names")
         }
     }
+}
+
+extension RunningProgram {
+    /// How many lines `step N` it has printed.
+    fileprivate var steps: Int { output.split(separator: "\n").filter { $0.hasPrefix("step ") }.count }
+
+    fileprivate func advances(by more: Int) throws { try printed("step \(steps + more)\n", seconds: 120) }
 }

@@ -130,7 +130,8 @@ lab_write_command() {
 lab_guest_tail() {
     cat <<TAIL
 power_off() {
-    sync
+    # A file system whose server is gone would keep it for ever
+    timeout -s KILL 20 sync
     [[ -w /proc/sysrq-trigger ]] && echo o >/proc/sysrq-trigger && sleep 5
     poweroff -f
     sleep 60

@@ -150,9 +150,9 @@ package final class RunningProgram: Sendable {
 
     /// Asks it to end and waits for it.
     @discardableResult
-    package func stop() throws -> Ended {
+    package func stop(seconds: Double = 20) throws -> Ended {
         signal(SIGTERM)
-        return try wait(seconds: 20)
+        return try wait(seconds: seconds)
     }
 
     /// The largest resident set so far, in KiB: proc(5), VmHWM.
