@@ -17,8 +17,8 @@ daemons := xferd tlscd tlssd
 
 # What Debian packages are needed: to build; and to test and to measure besides
 build_packages := libssl-dev libtirpc-dev rpcsvc-proto pkg-config
-test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind
-rekey_packages := debootstrap e2fsprogs patchelf
+test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind libnfs-utils
+peer_packages := debootstrap e2fsprogs patchelf
 bench_packages := curl nginx-light
 
 # $(call install_packages,PACKAGE ...): those of them that are missing, and no call of apt at all if none is
@@ -41,13 +41,13 @@ endef
 help: ## what the targets are
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: deps deps-build deps-rekey deps-bench
+.PHONY: deps deps-build deps-peer deps-bench
 deps-build:
 	$(call install_packages,$(build_packages))
 deps: ## install the Debian packages that building and testing need, if any is missing
 	$(call install_packages,$(build_packages) $(test_packages))
-deps-rekey:
-	$(call install_packages,$(test_packages) $(rekey_packages))
+deps-peer:
+	$(call install_packages,$(test_packages) $(peer_packages))
 deps-bench:
 	$(call install_packages,$(build_packages) $(bench_packages))
 
@@ -68,12 +68,15 @@ demo: build ## push and fetch real files on this machine, and compare
 	Tests/demo/run
 
 .PHONY: test
-test: build-tests ## the whole suite on this machine's kernel, then on a kernel with kernel TLS
-	@echo "== 1 of 2: on this machine's kernel, $$(uname -r)"
+test: build-tests deps-peer ## the whole suite: on this machine's kernel, on one with kernel TLS, beside Linux's own NFS
+	@echo "== 1 of 3: on this machine's kernel, $$(uname -r)"
 	@Tests/Lab/run-tests "$(FILTER)"
-	@echo "== 2 of 2: on a kernel with kernel TLS"
+	@echo "== 2 of 3: on a kernel with kernel TLS"
 	@Tests/Lab/ktls-lab --timeout 2400 -- Tests/Lab/run-tests "$(FILTER)"
-	@echo "== passed: on this machine's kernel and on one with kernel TLS"
+	@if [[ -n "$(FILTER)" && "$(FILTER)" != *Interop* ]]; then exit 0; fi; \
+	echo "== 3 of 3: in mounts of Linux's own NFS client, and against its server"; \
+	Tests/Lab/peer-lab --timeout 1500 -- Tests/Lab/run-tests "$(or $(FILTER),InteropTests)"
+	@echo "== passed: on this machine's kernel, on one with kernel TLS, and beside Linux's own NFS client and server"
 
 .PHONY: test-native
 test-native: build-tests ## the suite on this machine's kernel only (FILTER=regex for some of it)
@@ -83,8 +86,12 @@ test-native: build-tests ## the suite on this machine's kernel only (FILTER=rege
 test-ktls: build-tests ## the suite on a kernel with kernel TLS only
 	@Tests/Lab/ktls-lab --timeout 2400 -- Tests/Lab/run-tests "$(FILTER)"
 
+.PHONY: test-peer
+test-peer: build-tests deps-peer ## in mounts of Linux's own NFS client, and against its server (FILTER=regex for some)
+	@Tests/Lab/peer-lab --timeout 1500 -- Tests/Lab/run-tests "$(or $(FILTER),InteropTests)"
+
 .PHONY: test-rekey
-test-rekey: build-tests deps-rekey ## the KeyUpdate tests on a kernel that can rekey
+test-rekey: build-tests deps-peer ## the KeyUpdate tests on a kernel that can rekey
 	@echo "== on a kernel whose kernel TLS can rekey"
 	@Tests/Lab/peer-lab --kernel unstable --timeout 1200 -- Tests/Lab/run-tests "$(or $(FILTER),KeyUpdate|[Rr]ekey)"
 
