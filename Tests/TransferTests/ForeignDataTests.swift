@@ -151,7 +151,7 @@ import Testing
         behaviour.losesReply = [.rename]
         let (report, _, server) = try await put(behaviour)
         #expect(report.failures.isEmpty, "\(report.failures)")
-        #expect(server.state.names == ["copy"] && (try server.state.bytes("copy")) == Self.bytes)
+        #expect(try server.state.names == ["copy"] && server.state.bytes("copy") == Self.bytes)
         let transactions = server.state.content.withLock { $0.transactions }
         #expect(transactions[.rename]?.count == 2 && Set(transactions[.rename] ?? []).count == 1)
         let all = transactions.filter { $0.key != .rename }.flatMap(\.value)
