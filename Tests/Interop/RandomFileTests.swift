@@ -5,10 +5,10 @@ import Testing
 @Suite struct RandomFileTests {
     @Test(.inPeerLab, arguments: zip([RecordLayer.user, .kernel, .kernel], [2, 3, 4]))
     func whatIsWrittenIsRead(layer: RecordLayer, seed: Int) throws {
-        try withMount(.init(layer: layer)) { site in
+        try withMount(.init(layer: layer), seconds: 450) { site in
             let ended = try RunningProgram(
                 [Programs.path("mount-worker"), "random", site.mountPoint + "/file", "\(seed)", "20000"]
-            ).wait(seconds: 200)
+            ).wait(seconds: 400)
             #expect(ended.status == 0 && ended.output.hasSuffix("step 200\ndone\n"), "\(ended.error)")
             // What the client reads is what the server has.
             try shell(
