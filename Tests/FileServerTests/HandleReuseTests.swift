@@ -142,7 +142,11 @@ import Testing
         #expect(try second.attributes(directory).type == .directory)
     }
 
-    @Test(arguments: [HandleKind.automatic, .table], ["/tmp", Directory.memory])
+    /// /tmp is hostfs in the kTLS lab, which shows no link counts: removing one name looks like removing the file.
+    private static let parentsWithLinkCounts =
+        getenv("TLSD_LAB").map { String(cString: $0) } == "ktls" ? [Directory.memory] : ["/tmp", Directory.memory]
+
+    @Test(arguments: [HandleKind.automatic, .table], parentsWithLinkCounts)
     func anyNameWillDo(kind: HandleKind, parent: String) throws {
         let files = try Directory(in: parent)
         files.make(directory: "dir")

@@ -149,8 +149,8 @@ import Testing
 
     @Test func namesOfOneCookieComeTogether() throws {
         let crowd = try Crowd(in: "/tmp", 200)
-        // 16 cookies for 200 names
-        let f = try Fixture(directory: crowd.directory, cookies: .names(bits: 4))
+        // 32 cookies for 200 names: the key is another each time, and no cookie has more names than a page has room for
+        let f = try Fixture(directory: crowd.directory, cookies: .names(bits: 5))
         for plus in [false, true] {
             let pages = try f.pages(plus: plus, count: plus ? 8192 : 1024)
             #expect(pages.count > 3)
