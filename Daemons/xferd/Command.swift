@@ -109,6 +109,7 @@ struct Command: ParsableCommand {
         // In the user record layer it has the traffic secrets of its connections.
         ProcessSetup.hideMemory()
         ProcessSetup.actForOthers()
+        if ThreadCredentials.process.uid == 0 && !ThreadCredentials.canChange { throw EverybodyWouldBeRoot() }
         let events = try StopSignals(parent: exitWithStandardInput ? STDIN_FILENO : nil)
         var defaults = ExportOptions()
         defaults.protection = xprtsec == "mtls" ? .mtls : .tls
@@ -144,5 +145,13 @@ struct Command: ParsableCommand {
         registration?.withdraw()
         service.stop()
         logger.notice("stopped")
+    }
+}
+
+/// Root that cannot become its callers would do everything for them as root, root_squash or not.
+private struct EverybodyWouldBeRoot: Error, CustomStringConvertible {
+    var description: String {
+        "running as root takes CAP_SETUID and CAP_SETGID, and securebits without no-setuid-fixup: else every client would "
+            + "have root's rights; give it these, or another user"
     }
 }

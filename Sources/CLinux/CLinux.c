@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <linux/securebits.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -264,3 +265,5 @@ int clinux_drop_capability(unsigned capability) {
     data[capability / 32].permitted &= ~(1U << capability % 32);
     return (int)syscall(SYS_capset, &header, data);
 }
+
+bool clinux_keeps_capabilities(void) { return (prctl(PR_GET_SECUREBITS) & SECBIT_NO_SETUID_FIXUP) != 0; }

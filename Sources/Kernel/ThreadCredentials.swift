@@ -25,10 +25,11 @@ package enum ThreadCredentials {
     package static let process = FileIdentity(uid: geteuid(), gid: getegid(), groups: supplementaryGroups())
 
     /// Whether threads of this process may take on other identities: CAP_SETUID and CAP_SETGID; and root, since only a
-    /// thread whose file user stops being root loses root's other rights to files with that.
+    /// thread whose file user stops being root loses root's other rights to files with that, unless SECBIT_NO_SETUID_FIXUP
+    /// has it keep them.
     package static let canChange =
         geteuid() == 0 && clinux_has_capability(UInt32(CLINUX_CAP_SETUID.rawValue))
-        && clinux_has_capability(UInt32(CLINUX_CAP_SETGID.rawValue))
+        && clinux_has_capability(UInt32(CLINUX_CAP_SETGID.rawValue)) && !clinux_keeps_capabilities()
 
     /// Runs `body` with the calling thread acting as `identity`, and as before afterwards.
     ///

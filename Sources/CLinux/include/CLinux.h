@@ -96,6 +96,8 @@ int clinux_set_file_ids(uint32_t uid, uint32_t gid);
 // Capabilities of the calling thread, capabilities(7): whether one is in effect, and to give one up for good
 bool clinux_has_capability(unsigned capability);
 int clinux_drop_capability(unsigned capability);
+// Whether a change of user leaves the capabilities as they are: SECBIT_NO_SETUID_FIXUP
+bool clinux_keeps_capabilities(void);
 enum clinux_capability {
     CLINUX_CAP_DAC_READ_SEARCH = 2,
     CLINUX_CAP_SETGID = 6,
