@@ -42,6 +42,8 @@ package enum ThreadCredentials {
         let current = current()
         let before = current.identity
         if before == identity { return try body() }
+        // Asked of the kernel before the first change: later it would be told somebody else's groups.
+        let process = Self.process
         do throws(SystemError) {
             try take(identity ?? process)
         } catch {
