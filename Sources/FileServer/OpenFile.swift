@@ -79,10 +79,11 @@ final class OpenFile: Sendable {
         }
     }
 
-    /// A descriptor to fsync by, where one is open already or can be opened.
+    /// A descriptor to fsync by, where one is open already or can be opened. For reading where that will do: what is open
+    /// for writing nobody can execute (ETXTBSY), and COMMIT asks nobody for the right to write.
     func anyOpened() throws(NFSStatus) -> SharedDescriptor {
         if let open = opened.withLock({ $0.writer ?? $0.reader }) { return open }
-        do throws(NFSStatus) { return try writer() } catch { return try reader() }
+        do throws(NFSStatus) { return try reader() } catch { return try writer() }
     }
 }
 

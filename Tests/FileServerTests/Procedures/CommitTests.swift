@@ -1,6 +1,7 @@
 import Glibc
 import NFS
 import RPC
+import SystemPackage
 import Testing
 
 @testable import FileServer
@@ -43,5 +44,20 @@ import Testing
         let verifier = try ada.write(file, "x").verifier
         f.server.closeIdleFiles(after: 0)
         #expect(try ada.call(NFS.Commit.self, .init(file, offset: 0, count: 0)).verifier == verifier)
+    }
+
+    /// What a descriptor is open on for writing cannot be executed: ETXTBSY, execve(2).
+    @Test func aProgramThatIsCommittedCanBeRun() throws {
+        let f = try Fixture()
+        try f.directory.write("program", "#!/bin/true\n", mode: 0o755)
+        let program = try f.lookup("program")
+        _ = try f.call(NFS.Commit.self, .init(program, offset: 0, count: 0))
+        _ = try f.call(NFS.SetAttr.self, .init(program, SetAttributes(mode: 0o700)))
+        var words = [strdup(f.path("program")), nil]
+        defer { free(words[0]) }
+        var child: pid_t = 0
+        let result = posix_spawn(&child, f.path("program"), nil, nil, &words, environ)
+        #expect(result == 0, "\(Errno(rawValue: result))")
+        if result == 0 { #expect(waitpid(child, nil, 0) == child) }
     }
 }
