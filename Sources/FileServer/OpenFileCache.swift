@@ -28,9 +28,13 @@ final class OpenFileCache: Sendable {
     ///   three.
     init(limit: Int) { self.limit = max(1, limit) }
 
+    /// A file of an export that was withdrawn is as good as none: a call that was under way then may have put it back, and
+    /// the same export may be served again since, whose handles are the same.
     subscript(handle: FileHandle) -> OpenFile? {
         state.withLock { state in
-            guard let index = state.entries.index(forKey: handle) else { return nil }
+            guard let index = state.entries.index(forKey: handle),
+                state.entries.values[index].file.export.current != nil
+            else { return nil }
             state.clock += 1
             state.entries.values[index].used = state.clock
             state.entries.values[index].time = Deadline.clock
@@ -42,7 +46,7 @@ final class OpenFileCache: Sendable {
     func insert(_ file: OpenFile) -> OpenFile {
         state.withLock { state in
             state.clock += 1
-            if let there = state.entries[file.handle] { return there.file }
+            if let there = state.entries[file.handle]?.file, there.export === file.export { return there }
             if state.entries.count >= limit { shrink(&state) }
             state.entries[file.handle] = Entry(file: file, used: state.clock, time: Deadline.clock)
             state.handles[file.identity] = file.handle

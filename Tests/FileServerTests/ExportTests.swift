@@ -1,3 +1,4 @@
+import NFS
 import Testing
 
 @testable import FileServer
@@ -56,6 +57,22 @@ import Testing
         #expect(try reason(file) == "export /e: \(file): not a directory")
         let export = try Export(name: "/e", directory: directory.path, options: .forReading)
         #expect(throws: ExportError.self) { try FileServer(exports: [export, export], stateDirectory: nil) }
+    }
+
+    /// A call that was under way when an export was withdrawn may keep a file of it once more.
+    @Test(arguments: [HandleKind.automatic, .table]) func whatComesBackIsNotStale(kind: HandleKind) throws {
+        let f = try Fixture(kind)
+        try f.directory.write("file", "text")
+        let handle = try f.lookup("file")
+        let late = try f.server.file(handle)
+        let exports = f.server.exports.compactMap(\.current)
+        try f.server.reload([])
+        _ = f.server.cache.insert(late)
+        #expect(try f.failure(NFS.GetAttr.self, handle) == .stale)
+        try f.server.reload(exports)
+        #expect(try f.read(handle).1 == "text")
+        _ = f.server.cache.insert(late)
+        #expect(try f.read(handle).1 == "text")
     }
 }
 
