@@ -340,4 +340,22 @@ import Testing
         }
         #expect(reply.attributes?.mode == 0o600 && reply.attributes?.size == 0)
     }
+
+    /// A file that somebody else made meanwhile is not the call's to cut or to stretch.
+    @Test(Need.callers) func anotherUsersFileKeepsItsSize() throws {
+        let place = try Place()
+        chmod(place.exported.path, 0o777)
+        var options = ExportOptions.forWriting
+        options.squash = .root
+        func server() throws -> Fixture {
+            try Fixture(options: options, directory: place.exported, state: place.state.path)
+        }
+        let arguments = NFS.Create.Arguments(try server().target("f"), .guarded(SetAttributes(size: 4096)))
+        let bytes = try XDRCoder.encode(arguments)
+        try place.begin(bytes.withUnsafeBytes { RequestKey(call(.create, 5), arguments: $0) }, in: 0)
+        try place.exported.write("f", "", mode: 0o644)
+        let reply = try results(server(), call(.create, 5), bytes)
+        #expect(Answer.results(reply).status == .exists)
+        #expect(try server().attributes(server().lookup("f")).size == 0)
+    }
 }

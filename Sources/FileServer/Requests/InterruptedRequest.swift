@@ -109,6 +109,10 @@ struct InterruptedRequest {
     private func finished<P: NFSProcedure>(
         _ procedure: P.Type, _ object: OpenFile, in directory: OpenFile, _ attributes: SetAttributes
     ) throws(NFSStatus) -> Answer where P.Success == NFS.Created {
+        // The server's own descriptor sets the size, and the file may be another user's who was faster.
+        if attributes.size != nil, object.isRegular {
+            try object.require(.write, as: request.identity, object.attributes())
+        }
         if object.isDirectory { try object.setAsNewDirectory(attributes) } else { try object.set(attributes) }
         try request.synchronize(directory)
         return request.answer(
