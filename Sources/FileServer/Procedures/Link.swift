@@ -14,8 +14,9 @@ extension Request {
             let object = try server.file(arguments.file)
             file = object
             let found = try server.directory(arguments.link.directory)
-            change = try Change(found)
+            // Nothing is told of it: whether the caller may come to that export was not asked.
             guard object.export === found.export else { throw .crossDevice }
+            change = try Change(found)
             try requireWritable()
             guard !object.isDirectory else { throw .invalid }
             let name = try arguments.link.name.checked(dots: .exists)

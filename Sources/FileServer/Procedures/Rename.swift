@@ -21,9 +21,10 @@ extension Request {
             from = source
             fromChange = try Change(source)
             let target = try server.directory(arguments.to.directory)
+            // Nothing is told of it: whether the caller may come to that export was not asked.
+            guard source.export === target.export else { throw .crossDevice }
             to = target
             if source.identity != target.identity { toChange = try Change(target) }
-            guard source.export === target.export else { throw .crossDevice }
             try requireWritable()
             try move(
                 arguments.from.name.checked(dots: .invalid), in: source,

@@ -115,6 +115,12 @@ import Testing
         #expect(
             try f.failure(NFS.Rename.self, .init(from: f.target("file", in: roots[0]), to: target)) == .crossDevice)
         #expect(try f.failure(NFS.Link.self, .init(file, link: target)) == .crossDevice)
+        // Whether the caller may come to the other export was not asked: nothing is told of its directories.
+        let rename = try XDRCoder.encode(NFS.Rename.Arguments(from: f.target("file", in: roots[0]), to: target))
+        let link = try XDRCoder.encode(NFS.Link.Arguments(file, link: target))
+        let absent = [UInt8](repeating: 0, count: 8)
+        #expect(try f.results(.rename, rename).suffix(8) == absent[...])
+        #expect(try f.results(.link, link).suffix(8) == absent[...])
         #expect(f.directory.exists("one/file") && !f.directory.exists("two/file"))
     }
 
