@@ -8,8 +8,6 @@ import SystemPackage
 
 /// What a server does and refuses.
 package struct ServerPolicy: Sendable {
-    /// Programs that are answered in cleartext; of the others NULL is, and the probe of RFC 9289.
-    package var cleartextPrograms: Set<UInt32> = []
     /// Connections at once; further ones are closed at once.
     package var maximumConnections = 4096
     /// Seconds a connection may stay in cleartext without asking for TLS; calls that are answered in cleartext are made in

@@ -259,9 +259,9 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         }
     }
 
-    /// What RFC 9289 lets a client do before it is protected, and what the policy adds.
+    /// What RFC 9289 lets a client do before it is protected, and what the program adds.
     private func isAllowedInCleartext(_ call: tlsd_call) -> Bool {
-        if call.proc == 0 || server.policy.cleartextPrograms.contains(call.prog) { return true }
+        if call.proc == 0 { return true }
         switch server.programs[call.prog, call.vers]?.cleartextAccess(procedure: call.proc) {
         case .some(.none), nil: return false
         case .brief: return true

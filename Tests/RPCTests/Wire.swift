@@ -2,6 +2,7 @@ import Glibc
 import Kernel
 import Logging
 import SecureChannel
+import Synchronization
 import TestSupport
 
 @testable import RPC
@@ -69,6 +70,7 @@ final class TestProgram: Program {
     let source: TestFile
     let gate = Condition(true)
     let calls = Condition(0)
+    let takesCleartext = Atomic(false)
     /// The procedures in the order they were called.
     let order = Condition<[UInt32]>([])
 
@@ -78,6 +80,10 @@ final class TestProgram: Program {
     }
 
     func argumentLimit(procedure: UInt32) -> Int { 4096 }
+
+    func cleartextAccess(procedure: UInt32) -> CleartextAccess {
+        takesCleartext.load(ordering: .relaxed) ? .brief : .none
+    }
 
     func payload(procedure: UInt32, arguments: UnsafeRawBufferPointer) -> PayloadPosition {
         guard procedure == 2 else { return .none }
@@ -154,9 +160,8 @@ final class TestServer: Sendable {
         guard let loopback = try SocketAddress.resolve("127.0.0.1", port: 0).first else { throw Link.NoConnection() }
         let listener = SharedDescriptor(try Socket.listen(on: loopback))
         address = try Socket.local(listener.raw)
+        for program in [program] + others { program.takesCleartext.store(cleartext, ordering: .relaxed) }
         var policy = ServerPolicy()
-        if cleartext { policy.cleartextPrograms = [testProgram] }
-        if cleartext { policy.cleartextPrograms.formUnion(others.map(\.number)) }
         change(&policy)
         server = try Server(
             listeners: [listener], programs: [program] + others, policy: policy, securer: securer, log: silent)

@@ -8,8 +8,11 @@ import TestSupport
 /// MOUNT of a ``ForeignServer``.
 struct ForeignMount: Program {
     let state: ForeignState
+    var takesCleartext = false
     var number: UInt32 { Mount.program }
     var version: UInt32 { Mount.version }
+
+    func cleartextAccess(procedure: UInt32) -> CleartextAccess { takesCleartext ? .brief : .none }
 
     func call(_ call: Call, arguments: UnsafeRawBufferPointer) -> Answer {
         guard let results = Self.results(state, call.procedure, arguments) else { return .procedureUnavailable }
@@ -39,11 +42,14 @@ struct ForeignMount: Program {
 /// NFS of a ``ForeignServer``.
 struct ForeignNFS: Program {
     let state: ForeignState
+    var takesCleartext = false
     var number: UInt32 { NFS.program }
     var version: UInt32 { NFS.version }
     private var behaviour: Behaviour { state.behaviour }
 
     func argumentLimit(procedure: UInt32) -> Int { 16 << 10 }
+
+    func cleartextAccess(procedure: UInt32) -> CleartextAccess { takesCleartext ? .brief : .none }
 
     func payload(procedure: UInt32, arguments: UnsafeRawBufferPointer) -> PayloadPosition {
         procedure == NFS.ProcedureNumber.write.rawValue ? NFS.writeCallPayload(arguments: arguments) : .none

@@ -28,12 +28,10 @@ final class ForeignServer: Sendable {
         state = ForeignState(behaviour)
         let (listener, port) = try Self.listen(host, 0)
         self.port = port
-        var policy = ServerPolicy()
-        if securer == nil { policy.cleartextPrograms = [NFS.program, Mount.program] }
-        var programs: [any Program] = [ForeignNFS(state: state)]
-        if mount { programs.append(ForeignMount(state: state)) }
+        var programs: [any Program] = [ForeignNFS(state: state, takesCleartext: securer == nil)]
+        if mount { programs.append(ForeignMount(state: state, takesCleartext: securer == nil)) }
         server = try Server(
-            listeners: [listener], programs: programs, policy: policy, securer: securer ?? NoTLS(), log: silent)
+            listeners: [listener], programs: programs, policy: ServerPolicy(), securer: securer ?? NoTLS(), log: silent)
         try server.start(workers: 2)
     }
 
