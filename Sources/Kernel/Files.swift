@@ -1,4 +1,3 @@
-package import CLinux
 package import Glibc
 import SystemPackage
 
@@ -16,19 +15,6 @@ package enum Files {
         Descriptor(
             takingOwnershipOf: try systemCall("openat", on: named ?? path) {
                 Glibc.openat(directory, path, flags | O_CLOEXEC, mode)
-            })
-    }
-
-    /// openat2(2) that never leaves `directory`: RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, and no symbolic link followed.
-    package static func open(
-        beneath directory: Int32, _ path: String, _ flags: Int32, mode: mode_t = 0
-    ) throws(SystemError) -> Descriptor {
-        let resolve =
-            UInt64(CLINUX_RESOLVE_BENEATH) | UInt64(CLINUX_RESOLVE_NO_MAGICLINKS)
-            | UInt64(CLINUX_RESOLVE_NO_SYMLINKS)
-        return Descriptor(
-            takingOwnershipOf: try systemCall("openat2", on: path) {
-                clinux_openat2(directory, path, UInt64(UInt32(bitPattern: flags | O_CLOEXEC)), UInt64(mode), resolve)
             })
     }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Kernel
 import NFS
 import Testing
 
@@ -16,6 +17,18 @@ import Testing
         #expect(try f.lookup("..", in: b) == a)
         #expect(try f.lookup("..", in: a) == f.root)
         #expect(try f.lookup("..") == f.root, "the root has nothing above it")
+    }
+
+    @Test func pathsDoNotLeaveTheirDirectory() throws {
+        let directory = try Directory()
+        directory.make(directory: "a")
+        try directory.write("a/file", "x")
+        #expect(symlink("/etc/passwd", directory.path + "/link") == 0)
+        let root = try Files.open(directory.path, O_RDONLY | O_DIRECTORY)
+        for path: FileName in ["..", "../etc", "/etc/passwd", "link", "a/../../b"] {
+            #expect(throws: SystemError.self) { _ = try FileCalls.open(beneath: root.raw, path, O_RDONLY).raw }
+        }
+        #expect(throws: Never.self) { _ = try FileCalls.open(beneath: root.raw, "a/file", O_RDONLY).raw }
     }
 
     @Test func aDirectoryMovedOutOfTheExportLeadsNowhere() throws {
