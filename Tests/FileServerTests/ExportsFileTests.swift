@@ -136,7 +136,8 @@ import Testing
         ("rww", "there is no such option"), ("RO", "there is no such option"),
         ("fsid=0", "not needed here"), ("nohide", "an export of its own"), ("crossmnt", "an export of its own"),
         ("refer=/x@y", "version 4"), ("sec=sys", "Kerberos is not served here"), ("sec=krb5p", "Kerberos"),
-        ("subtree_check", "not checked here"), ("wdelay", "leave it out"), ("maproot=root", "FreeBSD"),
+        ("subtree_check", "not checked here"), ("wdelay", "leave it out"),
+        ("maproot=root", "no_root_squash"), ("mapall=1", "all_squash"), ("network=1", "192.0.2.0/24"),
         ("anonuid=", "0 to 4294967294"), ("anonuid", "0 to 4294967294"), ("anonuid=-2", "0 to 4294967294"),
         ("anonuid=4294967295", "0 to 4294967294"), ("anongid=x", "0 to 4294967294"), ("anongid=+1", "0 to 4294967294"),
         ("xprtsec=", "none, tls and mtls"), ("xprtsec", "none, tls and mtls"), ("xprtsec=tls:", "none, tls and mtls"),
@@ -235,6 +236,11 @@ import Testing
         #expect(mistakes("/x \"-ro\"").first?.contains("no host name") == true)
         #expect(mistakes("/x\\377 *").first?.contains("UTF-8") == true)
         #expect(mistakes("/d *(\"ro,rw\")").first?.hasPrefix("exports:1: ro,rw: there is no such option") == true)
+    }
+
+    /// FreeBSD's exports(5) has them for everybody, Linux's for those behind them.
+    @Test(arguments: ["/d -ro -tls", "/d host -ro,tls -tls", "/d -tls"]) func optionsForNobody(line: String) {
+        #expect(mistakes(line) == ["exports:1: -tls: no client stands behind these options; * is everybody"])
     }
 
     @Test func linesOfOtherSystems() throws {

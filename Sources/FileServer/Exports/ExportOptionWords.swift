@@ -122,8 +122,13 @@ struct ExportOptionWords: Hashable {
         case "sec": "Kerberos is not served here; xprtsec= says how a connection is protected"
         case "fsid": "not needed here: file handles go by the export's name and directory"
         case "refer", "replicas": "NFS version 4 is not served here"
-        case "maproot", "mapall", "network", "mask", "alldirs", "webnfs", "index", "public", "quiet":
-            "a word of FreeBSD's exports(5); here clients stand behind the path, and squash options say who is who"
+        case "maproot":
+            "FreeBSD's word; here no_root_squash is its root, and root_squash with anonuid= and anongid= anybody else"
+        case "mapall": "FreeBSD's word; here it is all_squash, with anonuid= and anongid="
+        case "network", "mask": "FreeBSD's word; here a network is a client behind the path, such as 192.0.2.0/24"
+        case "alldirs": "FreeBSD's word; here every directory below an exported one may be mounted"
+        case "webnfs", "index", "public", "quiet":
+            "a word of FreeBSD's exports(5) that is not served here; leave it out"
         case "wdelay", "no_wdelay", "nocrossmnt", "acl", "no_acl", "auth_nlm", "no_auth_nlm", "secure_locks",
             "insecure_locks", "pnfs", "no_pnfs", "security_label", "nordirplus":
             "this option of exports(5) is not served here; leave it out"

@@ -35,8 +35,9 @@ package enum ExportsFile {
         do throws(SystemError) {
             text = try contents(path)
         } catch {
-            let reason = error.errno == .noSuchFileOrDirectory ? "no such file" : "\(error.errno)"
-            throw ExportsFileError(file: path, mistakes: [.init(reason)])
+            let isMissing = error.errno == .noSuchFileOrDirectory
+            throw ExportsFileError(
+                file: path, mistakes: [.init(isMissing ? "no such file" : "\(error.errno)")], isMissing: isMissing)
         }
         guard text.count <= sizeLimit else {
             throw ExportsFileError(file: path, mistakes: [.init("it has more than \(sizeLimit) bytes")])

@@ -18,6 +18,15 @@ package struct ExportsFileError: Error, Hashable, Sendable, CustomStringConverti
         }
     }
 
+    /// Whether there is no such file.
+    package let isMissing: Bool
+
+    init(file: String, mistakes: [Mistake], isMissing: Bool = false) {
+        self.file = file
+        self.mistakes = mistakes
+        self.isMissing = isMissing
+    }
+
     /// A line for each mistake: `exports:12: rww: there is no such option`.
     package var lines: [String] {
         mistakes.map { mistake in

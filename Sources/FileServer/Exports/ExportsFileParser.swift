@@ -46,6 +46,7 @@ struct ExportsFileParser {
         let index = entry(path)
         if words.count == 1 { wrong(path, "no client stands behind it; * is everybody") }
         var defaults = ExportOptionWords()
+        var unused: ExportsFileWord?
         for word in words.dropFirst() {
             guard ExportsFileWord.text(word.units) != nil else {
                 wrong(word, "it is no UTF-8 text")
@@ -53,10 +54,16 @@ struct ExportsFileParser {
             }
             if word.units.first == ExportsFileWord.unit("-") {
                 take(word.units.dropFirst(), of: word, into: &defaults)
-            } else if let rule = rule(word, defaults), let index {
+                unused = word
+                continue
+            }
+            unused = nil
+            if let rule = rule(word, defaults), let index {
                 add(rule, to: index, word)
             }
         }
+        // FreeBSD's exports(5) takes them for everybody's: better asked than guessed.
+        if let unused { wrong(unused, "no client stands behind these options; * is everybody") }
     }
 
     /// The entry of a path, which may be there already; nil where the path is wrong.
