@@ -92,16 +92,38 @@ struct Command: ParsableCommand {
 
     func run() throws {
         do {
-            if let checkExports { return print(ExportsFile.lines(try ExportsFile.load(checkExports))) }
+            if let checkExports { return try check(checkExports) }
             try serve()
         } catch let error as ExportsFileError {
-            let text = Array("\(error)\n".utf8)
-            _ = text.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            Self.say("\(error)")
+            if error.isMissing && exports == nil && checkExports == nil {
+                Self.say("it is what is served without --export and --exports")
+            }
             throw ExitCode.failure
         }
     }
 
-    private func print(_ lines: [String]) { for line in lines { Swift.print(line) } }
+    private func check(_ file: String) throws {
+        let exports = try ExportsFile.load(file)
+        for line in ExportsFile.lines(exports) { Swift.print(line) }
+        if exports.isEmpty { Self.say("\(file): nothing is exported") }
+    }
+
+    private static func say(_ text: String) {
+        let text = Array("\(text)\n".utf8)
+        _ = text.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// What will keep clients away, to be said before the first one comes.
+    private func warn(_ daemon: HandshakeDaemon, _ logger: Logger) {
+        if daemon.recordLayer == .kernel, let obstacle = KernelTLS.obstacle(to: .aes128GCM) {
+            logger.warning("no connection can have the record layer asked for", metadata: ["reason": "\(obstacle)"])
+        }
+        if !daemon.isRunning() {
+            logger.warning(
+                "tlssd does not answer, and no client can connect until it does", metadata: ["socket": "\(tlssd)"])
+        }
+    }
 
     private func serve() throws {
         let logger = log.logger("xferd")
@@ -115,6 +137,9 @@ struct Command: ParsableCommand {
         defaults.protection = xprtsec == "mtls" ? .mtls : .tls
         defaults.cleartextMount = cleartextMount
         let table = try ExportTable(export, defaults: defaults, file: exports)
+        if let state, (try? Files.open(state, O_RDONLY | O_DIRECTORY)) == nil {
+            throw ValidationError("--state: \(state) is no directory that can be read; make it first")
+        }
         let files = try FileServer(exports: try table.load(), stateDirectory: state, log: logger)
         var settings = FileService.Settings()
         settings.listen = listen
@@ -141,6 +166,7 @@ struct Command: ParsableCommand {
             Swift.print(service.ports.first ?? 0)
             fflush(nil)
         }
+        warn(daemon, logger)
         while try events.next() == .reload { table.reload(files, logger) }
         registration?.withdraw()
         service.stop()
