@@ -3,6 +3,7 @@ import Certificates
 import Handshake
 import Kernel
 import SecureChannel
+import SystemPackage
 
 /// Why SSL_do_handshake(3) failed.
 enum FailureReason {
@@ -12,17 +13,26 @@ enum FailureReason {
         if let refusal = state.refusal { return refusal }
         if let alert = state.alertReceived { return refused(alert) }
         if let broken = state.socketError {
+            if state.received == 0, broken.errno == .brokenPipe || broken.errno == .connectionReset {
+                return closedFirst
+            }
             return HandshakeFailure(.connectionLost, "the connection broke in the handshake: \(broken)")
         }
         if state.reachedEnd {
-            return HandshakeFailure(
-                .connectionLost,
-                state.received == 0
-                    ? "the peer closed the connection before it sent anything of a TLS handshake"
-                    : "the peer closed the connection in the handshake, after \(state.received) bytes, without a reason"
-            )
+            return state.received == 0
+                ? closedFirst
+                : HandshakeFailure(
+                    .connectionLost,
+                    "the peer closed the connection in the handshake, after \(state.received) bytes, without a reason")
         }
         return fromLibrary(state, error)
+    }
+
+    /// What a server's side does whose own daemon is not there, or does not answer it.
+    private static var closedFirst: HandshakeFailure {
+        HandshakeFailure(
+            .connectionLost,
+            "the peer closed the connection before it sent anything of a TLS handshake (its own log may say why)")
     }
 
     private static func refused(_ code: UInt8) -> HandshakeFailure {
