@@ -185,7 +185,7 @@ package struct CertificateAuthority: Sendable {
             try directory.has(file + ".pem")
         }
         if !replace && isThere {
-            throw CertificateError(.exists, "\(target)/\(file).pem: is there already, and nobody said to replace it")
+            throw CertificateError(.exists, "\(target)/\(file).pem: is there already; --replace replaces it")
         }
         try Self.publish(key: made.0, certificates: [made.1] + chain, name: file, in: directory)
         return Issued(

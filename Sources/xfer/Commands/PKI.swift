@@ -81,6 +81,10 @@ struct PKI: ParsableCommand {
         }
 
         func run() throws {
+            guard CertificateAuthority.exists(at: directory) else {
+                throw TransferError(
+                    .local, "\(directory): there is no certificate authority (ca.pem): xfer pki init makes one")
+            }
             let authority = try CertificateAuthority.open(at: directory)
             let issued: CertificateAuthority.Issued
             let validity = try Validity.days(days)
