@@ -15,9 +15,9 @@ enum StateDirectory {
 
     /// mkdir -p, mode 0700.
     static func make(_ path: String) {
-        var at = ""
+        var at = path.hasPrefix("/") ? "/" : ""
         for component in path.split(separator: "/") {
-            at += "/\(component)"
+            at += "\(component)/"
             mkdir(at, 0o700)
         }
     }

@@ -77,6 +77,32 @@ import Testing
         #expect(ended.status == 0 || ended.status == 130, "\(ended)")
     }
 
+    /// xferd acts as who serves, who may read its keys.
+    @Test(arguments: ["", "/state", "/state/pki"]) func servesNoPrivateKeys(served: String) throws {
+        let directory = try Directory()
+        try serve(directory, .user).stop()
+        let ended = try RunningProgram([
+            Programs.path("xfer"), "serve", "--port", "0", "--state", "\(directory.path)/state",
+            directory.path + served,
+        ]).wait()
+        expectFailure(ended, "private keys in \(directory.path)/state would be served too")
+    }
+
+    /// A path that is no absolute one is of the working directory.
+    @Test func keepsItsStateWhereItIsTold() throws {
+        let directory = try Directory()
+        mkdir(directory.path + "/shared", 0o755)
+        let served = try RunningProgram(
+            [
+                Programs.path("xfer"), "serve", "--address", "127.0.0.1", "--port", "0", "--state", "kept/here",
+                "shared",
+            ],
+            directory: directory.path)
+        try served.printed("xfer get")
+        #expect(exists(directory.path + "/kept/here/handle.key"))
+        #expect(try served.stop().status == 0)
+    }
+
     @Test func refusesWithAReason() throws {
         let directory = try Directory()
         let missing = try RunningProgram([
@@ -87,7 +113,7 @@ import Testing
         let port = try command(served).split(separator: "port=").last?.prefix { $0.isNumber }
         let taken = try RunningProgram([
             Programs.path("xfer"), "serve", "--address", "127.0.0.1", "--port", String(try #require(port)), "--state",
-            directory.path + "/other", directory.path,
+            directory.path + "/other", directory.path + "/shared files",
         ]).wait()
         expectFailure(taken, "127.0.0.1:\(port ?? "")", "in use")
         #expect(try served.stop().status == 0)

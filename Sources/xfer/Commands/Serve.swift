@@ -44,6 +44,8 @@ struct Serve: ParsableCommand {
 
     func run() throws {
         let export = try exportName()
+        StateDirectory.make(state)
+        try requireSecretsElsewhere()
         let certificates = try ServeCertificates.prepare(state, more: name + (address.isEmpty ? [] : [address]))
         let signals = try SignalDescriptor([SIGINT, SIGTERM])
         let tlssd = try PrivateDaemon(
@@ -73,6 +75,24 @@ struct Serve: ParsableCommand {
         }
         announce(export, port, certificates)
         _ = try signals.next()
+    }
+
+    /// xferd acts as who serves, who may read the keys.
+    private func requireSecretsElsewhere() throws {
+        guard let served = Self.components(directory), let kept = Self.components(state) else { return }
+        guard !kept.starts(with: served), !served.starts(with: kept) else {
+            throw TransferError(
+                .local,
+                "\(directory): the private keys in \(state) would be served too; --state DIR keeps them somewhere else"
+            )
+        }
+    }
+
+    /// Of the path without links; nil where there is none.
+    private static func components(_ path: String) -> [Substring]? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real).split(separator: "/")
     }
 
     private func exportName() throws -> String {
