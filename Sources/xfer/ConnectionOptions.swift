@@ -89,7 +89,8 @@ enum ClientFiles {
         var files = PrivateDaemon.Files(
             certificate: options.certificate, key: options.key, anchors: options.anchors ?? standard("ca.pem"))
         if options.certificate == nil && options.key == nil {
-            files.certificate = standard("client.pem")
+            // Who says xprtsec=tls wants to show none.
+            files.certificate = options.protection == .mtls ? standard("client.pem") : nil
             files.key = files.certificate == nil ? nil : standard("client.key")
         } else if options.certificate == nil || options.key == nil {
             throw UsageError("cert= and key= go together")

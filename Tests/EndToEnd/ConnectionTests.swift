@@ -88,6 +88,21 @@ import Testing
         }
     }
 
+    /// `xprtsec=tls` shows none, although there is one where xfer looks.
+    @Test func aCertificateThatIsNotShown() throws {
+        try withSite(.user) { site in
+            let home = "\(site.directory.path)/home/.config/tlsd"
+            for end in ["", "/.config", "/.config/tlsd"] { mkdir("\(site.directory.path)/home\(end)", 0o700) }
+            try write(contents(of: site.pki.certificateFile), to: home + "/ca.pem")
+            try write(contents(of: site.client.certificateFile), to: home + "/client.pem")
+            try write(contents(of: site.client.keyFile), to: home + "/client.key")
+            chmod(home + "/client.key", 0o600)
+            try write("x", to: site.data + "/f")
+            #expect(try site.xfer("ls", "localhost:/data", options: "xprtsec=mtls").output == "f\n")
+            expectFailure(try site.xfer("ls", "localhost:/data", options: "xprtsec=tls"), "certificate")
+        }
+    }
+
     @Test(
         arguments: Layer.available,
         [
