@@ -78,6 +78,8 @@ package struct MountOptions: Sendable, Equatable {
             guard value == "tcp" || value == "tcp6" else {
                 throw UsageError("option proto=\(value ?? ""): TLS runs over tcp")
             }
+        // What mount is told besides; there are no locks here, and no UDP.
+        case "tcp", "nolock": try flag(name, value)
         case "port": port = UInt16(try number(name, value, 1...65535))
         case "xprtsec":
             guard let value, let protection = Protection(rawValue: value) else {

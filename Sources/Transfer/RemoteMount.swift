@@ -28,7 +28,7 @@ extension Remote {
         }
         let place = "\(session.host):\(path)"
         if let refused, !listed.isEmpty || (exports.isEmpty && refused.status != .noEntry) {
-            throw TransferError(.server, "\(refused)\(hint(refused, exports))")
+            throw TransferError(.server, "\(refused)\(hint(refused, session, exports))")
         }
         let names = exports.map { $0.path.description }
         let list = names.isEmpty ? "it lists none" : "it exports \(names.joined(separator: ", "))"
@@ -82,18 +82,23 @@ extension Remote {
                 try await session.nfs(NFS.FSInfo.self, root, subject: subject), session.options)
             return Remote(session: session, export: export, root: root, sizes: sizes)
         } catch let error as NFSError where error.status == .accessDenied || error.status == .notPermitted {
-            let wanted = session.options.protection == .mtls ? "another certificate" : "xprtsec=mtls"
             throw TransferError(
-                .server, "\(error). The export may want \(wanted), or a client whose port is below 1024 (root's)")
+                .server,
+                "\(error). The export may want \(wish(session.options)), or a client whose port is below 1024 (root's)")
         }
     }
 
     /// What may help where MNT was refused.
-    private static func hint(_ error: MountError, _ exports: [Mount.ExportEntry]) -> String {
+    private static func hint(_ error: MountError, _ session: Session, _ exports: [Mount.ExportEntry]) -> String {
         guard error.status == .accessDenied || error.status == .notPermitted else { return "" }
         let groups = exports.first { error.subject.hasSuffix(":\($0.path)") }?.groups ?? []
         let list = groups.isEmpty ? "" : ". It is exported to \(groups.map(\.description).joined(separator: ", "))"
-        return "\(list). A server may also refuse a client whose port is not below 1024 (root's)"
+        let wanted = wish(session.options)
+        return "\(list). The export may want \(wanted), or a client whose port is below 1024 (root's)"
+    }
+
+    private static func wish(_ options: MountOptions) -> String {
+        options.protection == .mtls ? "another certificate" : "-o xprtsec=mtls"
     }
 
     static func contains(_ export: String, _ path: String) -> Bool {

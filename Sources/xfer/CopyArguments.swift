@@ -52,6 +52,7 @@ struct CopyArguments: ParsableArguments {
         }
         for note in report.skipped { Messages.write("xfer: left out: \(note)") }
         for failure in report.failures { Messages.error(failure) }
+        Messages.hint(report.failures)
         if !connection.quiet { Messages.write(Summary.text(report, seconds: Seconds.now - start)) }
         guard report.failures.isEmpty else {
             throw report.files + report.links > 0 ? ExitStatus.some : .nothing

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Kernel
+import NFS
 import Transfer
 
 @main
@@ -71,6 +72,7 @@ struct Xfer: AsyncParsableCommand {
             return ExitStatus.usage.rawValue
         }
         Messages.error(error)
+        Messages.hint([error])
         return (error is UsageError ? ExitStatus.usage : .nothing).rawValue
     }
 }
@@ -110,4 +112,17 @@ enum Messages {
     }
 
     static func error(_ error: any Error) { write("xfer: \(error)") }
+
+    /// What root may wonder about.
+    static func hint(_ errors: [any Error]) {
+        guard geteuid() == 0, errors.contains(where: isDenied) else { return }
+        write(
+            "xfer: a server takes root for nobody unless the export says no_root_squash; "
+                + "other users have the rights they have there")
+    }
+
+    private static func isDenied(_ error: any Error) -> Bool {
+        guard let status = (error as? NFSError)?.status else { return false }
+        return status == .accessDenied || status == .notPermitted
+    }
 }

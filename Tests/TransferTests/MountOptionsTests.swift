@@ -4,7 +4,8 @@ import Transfer
 @Suite struct MountOptionsTests {
     @Test func readsWhatMountWrites() throws {
         var options = MountOptions()
-        try options.apply("vers=3,proto=tcp,port=20490,xprtsec=tls,rsize=65536,wsize=4096,nconnect=4,timeo=50,ro")
+        try options.apply(
+            "vers=3,proto=tcp,tcp,nolock,port=20490,xprtsec=tls,rsize=65536,wsize=4096,nconnect=4,timeo=50,ro")
         try options.apply("cafile=/a=b,cert=c,key=k,tlscertname=n")
         #expect(options.port == 20490 && options.protection == .tls && options.readOnly)
         #expect(options.readSize == 65536 && options.writeSize == 4096 && options.connections == 4)
