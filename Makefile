@@ -136,6 +136,11 @@ install: ## programs, service units and users, under PREFIX (and DESTDIR); run `
 	    systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/tlsd.conf; \
 	else echo "make: the users tlssd, tlscd, xferd and /run/tlsd come with systemd-sysusers and systemd-tmpfiles"; fi
 
+.PHONY: uninstall
+uninstall: ## takes away what install put there, but for /etc and the users
+	rm -f $(addprefix $(bindir)/,$(programs)) $(foreach daemon,$(daemons),$(unitdir)/$(daemon).service)
+	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/tlsd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tlsd.conf
+
 .PHONY: clean
 clean: ## what was built (the labs' cache stays: ~/.cache/tlsd-lab)
 	rm -rf .build .build-address
