@@ -193,4 +193,17 @@ import Testing
         ]).wait()
         expectFailure(option, "export /a: rx: there is no such option")
     }
+
+    @Test func whatIsNotThereIsSaidAtStart() throws {
+        let directory = try Directory()
+        let start = [
+            Programs.path("xferd"), "--export", "/a=\(directory.path)", "--listen", "127.0.0.1:0", "--tlssd",
+            directory.path + "/tlssd.sock",
+        ]
+        let ended = try RunningProgram(start + ["--state", directory.path + "/no"]).wait()
+        expectFailure(ended, status: 64, "--state", directory.path + "/no", "no directory")
+        let xferd = try RunningProgram(start + ["--state", directory.path])
+        try xferd.logged("tlssd does not answer")
+        #expect(try xferd.stop().status == 0)
+    }
 }
