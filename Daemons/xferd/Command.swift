@@ -119,6 +119,9 @@ struct Command: ParsableCommand {
         if daemon.recordLayer == .kernel, let obstacle = KernelTLS.obstacle(to: .aes128GCM) {
             logger.warning("no connection can have the record layer asked for", metadata: ["reason": "\(obstacle)"])
         }
+        if daemon.isRunning() { return }
+        // It may have been started in the same moment.
+        Condition(()).wait(until: .after(seconds: 1)) { _ in nil as Void? }
         if !daemon.isRunning() {
             logger.warning(
                 "tlssd does not answer, and no client can connect until it does", metadata: ["socket": "\(tlssd)"])
