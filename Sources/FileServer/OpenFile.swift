@@ -35,6 +35,7 @@ final class OpenFile: Sendable {
         opened = Mutex(created ? (path, path) : (nil, nil))
     }
 
+    var isOpenForWriting: Bool { opened.withLock { $0.writer != nil } }
     var isDirectory: Bool { type == S_IFDIR }
     var isRegular: Bool { type == S_IFREG }
     var isRoot: Bool { identity == export.rootIdentity }

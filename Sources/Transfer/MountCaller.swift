@@ -108,7 +108,7 @@ final class MountCaller {
         let client = try await Blocking.run("connect") { [session] in
             Result { () throws(TransferError) in
                 do throws(TransferError) {
-                    return try session.client(try session.connectInCleartext(port: Portmapper.port))
+                    return try session.client(try session.connectInCleartext(port: session.options.rpcbindPort))
                 } catch {
                     throw TransferError(
                         .connection,

@@ -1,4 +1,5 @@
 import Glibc
+import RPC
 
 /// What stands behind `-o`, in the words of mount_nfs and nfs(5): comma-separated, the last of a kind counts.
 package struct MountOptions: Sendable, Equatable {
@@ -28,6 +29,8 @@ package struct MountOptions: Sendable, Equatable {
     package var cleartextMount = false
     /// `resvport`, `noresvport`: whether to connect from a port below 1024, where this process may.
     package var reservedPort = true
+    /// Where rpcbind is asked: port 111 (RFC 1833 section 3), but in tests.
+    package var rpcbindPort: UInt16 = Portmapper.port
     /// `rsize=`, `wsize=`: bytes of one READ and WRITE; nil: what the server prefers.
     package var readSize: Int?
     package var writeSize: Int?

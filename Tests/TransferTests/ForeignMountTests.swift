@@ -13,10 +13,11 @@ import Testing
 @Suite struct MountServiceTests {
     /// The error that `mount` ends with.
     private func failure(
-        _ server: ForeignServer, _ words: String, daemon: HandshakeDaemon? = nil, path: String = "/data"
+        _ server: ForeignServer, _ words: String, daemon: HandshakeDaemon? = nil, path: String = "/data",
+        rpcbind: UInt16? = nil
     ) async throws -> String {
         let error = await #expect(throws: TransferError.self) {
-            try await withSession(server, words, daemon: daemon) { session, _ in
+            try await withSession(server, words, daemon: daemon, rpcbind: rpcbind) { session, _ in
                 _ = try await Remote.mount(session, path: path)
             }
         }
@@ -53,34 +54,31 @@ import Testing
         #expect(mountd.callers.allSatisfy { $0 >= 1024 } && !mountd.callers.isEmpty)
     }
 
-    @Test(.enabled(if: geteuid() == 0, "only root may listen on rpcbind's port 111"))
-    func asRPCBindSays() async throws {
-        // An address of its own, as the machine may have an rpcbind.
-        let host = "127.77.3.1"
-        let server = try ForeignServer(host: host, mount: false)
-        let mountd = try PlainService.mountd(host: host, of: server)
-        let rpcbind = try PlainService.rpcbind(host: host, mountPort: mountd.port)
+    @Test func asRPCBindSays() async throws {
+        let server = try ForeignServer(mount: false)
+        let mountd = try PlainService.mountd(of: server)
+        let rpcbind = try PlainService.rpcbind(mountPort: mountd.port)
         for words in ["xprtsec=none,mountport=rpcbind", "xprtsec=none"] {
-            _ = try await withMount(server, words) { _, _ in }
+            _ = try await withMount(server, words, rpcbind: rpcbind.port) { _, _ in }
         }
         #expect(rpcbind.callers.count == 2)
         #expect(server.state.content.withLock { $0.mounted } == ["/data", "/data"])
     }
 
-    @Test(.enabled(if: geteuid() == 0, "only root may listen on rpcbind's port 111"))
-    func rpcbindThatDoesNotKnow() async throws {
-        let host = "127.77.3.2"
-        let server = try ForeignServer(host: host, mount: false)
-        let rpcbind = try PlainService.rpcbind(host: host, mountPort: 0)
-        let words = try await failure(server, "xprtsec=none,mountport=rpcbind")
-        #expect(words.contains(host) && words.contains("its rpcbind knows no MOUNT version 3"))
+    @Test func rpcbindThatDoesNotKnow() async throws {
+        let server = try ForeignServer(mount: false)
+        let rpcbind = try PlainService.rpcbind(mountPort: 0)
+        let words = try await failure(server, "xprtsec=none,mountport=rpcbind", rpcbind: rpcbind.port)
+        #expect(words.contains(server.host) && words.contains("its rpcbind knows no MOUNT version 3"))
         #expect(rpcbind.callers.count == 1)
     }
 
     @Test func noRPCBind() async throws {
-        let server = try ForeignServer(host: "127.77.3.3", mount: false)
-        let words = try await failure(server, "xprtsec=none,mountport=rpcbind")
-        #expect(words.contains("127.77.3.3:111") && words.contains("mountport=NUMBER"))
+        let server = try ForeignServer(mount: false)
+        // A port that was somebody's until now.
+        let port = try PlainService.rpcbind(mountPort: 0).port
+        let words = try await failure(server, "xprtsec=none,mountport=rpcbind", rpcbind: port)
+        #expect(words.contains("127.0.0.1:\(port)") && words.contains("mountport=NUMBER"))
     }
 
     /// Over TLS, MOUNT is not on the NFS port, and its own port has no TLS.

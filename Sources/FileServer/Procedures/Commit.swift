@@ -14,7 +14,9 @@ extension Request {
             try found.requireRegular()
             let verifier = server.writeVerifier.load(ordering: .acquiring)
             try server.makeStable(try found.anyOpened(), all: false)
-            return answer(NFS.Commit.self, .success(.init(file: change.data(), verifier: verifier)))
+            let data = change.data()
+            server.closeWritten(found)
+            return answer(NFS.Commit.self, .success(.init(file: data, verifier: verifier)))
         } catch {
             return answer(NFS.Commit.self, .failure(error, change.data()))
         }

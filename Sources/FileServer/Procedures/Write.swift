@@ -24,7 +24,7 @@ extension Request {
                     if let failure {
                         return answer(NFS.Write.self, .failure(NFSStatus(failure.errno), begun.data()))
                     }
-                    return written(writer, arguments, begun)
+                    return written(found, writer, arguments, begun)
                 })
         } catch {
             return .answered(answer(NFS.Write.self, .failure(error, change.data())))
@@ -65,17 +65,19 @@ extension Request {
 
     /// All the data is in the file: makes it as stable as was asked for.
     private func written(
-        _ writer: SharedDescriptor, _ arguments: NFS.Write.Arguments, _ change: Change
+        _ file: OpenFile, _ writer: SharedDescriptor, _ arguments: NFS.Write.Arguments, _ change: Change
     ) -> Answer {
         do throws(NFSStatus) {
             // Taken before the data is made stable: should that fail for data of others, they must learn of it.
             let verifier = server.writeVerifier.load(ordering: .acquiring)
             if arguments.stability != .unstable { try server.makeStable(writer, all: arguments.stability == .fileSync) }
+            let data = change.data()
+            if arguments.stability != .unstable { server.closeWritten(file) }
             return answer(
                 NFS.Write.self,
                 .success(
                     .init(
-                        file: change.data(), count: arguments.count, committed: arguments.stability,
+                        file: data, count: arguments.count, committed: arguments.stability,
                         verifier: verifier)))
         } catch {
             return answer(NFS.Write.self, .failure(error, change.data()))
@@ -84,6 +86,14 @@ extension Request {
 }
 
 extension FileServer {
+    /// A file whose data is on disk is likely done with. As long as it is open for writing here, it cannot be run as a
+    /// program on this machine (ETXTBSY).
+    func closeWritten(_ file: OpenFile) {
+        // Not while another call changes it: that one and those after it must know of each other.
+        guard file.isOpenForWriting, file.changes.withLock({ $0.underWay == 0 }) else { return }
+        cache.drop(file.identity)
+    }
+
     /// fdatasync(2), or fsync(2) for all of the attributes. Where it fails, data of earlier UNSTABLE writes may be
     /// lost, and the kernel tells only once: the write verifier changes, so that every client writes it again.
     func makeStable(_ file: SharedDescriptor, all: Bool) throws(NFSStatus) {

@@ -60,4 +60,18 @@ import Testing
         #expect(result == 0, "\(Errno(rawValue: result))")
         if result == 0 { #expect(waitpid(child, nil, 0) == child) }
     }
+
+    /// The same for what was just pushed. Looked at here and not by running it: a child that another test forks may have
+    /// the file open for a moment.
+    @Test(arguments: [NFS.Write.Stability.unstable, .dataSync, .fileSync])
+    func whatIsOnDiskIsNotKeptOpenForWriting(stability: NFS.Write.Stability) throws {
+        let f = try Fixture()
+        let made = try f.call(NFS.Create.self, .init(f.target("program"), .guarded(.init(mode: 0o700))))
+        let program = try #require(made.object)
+        #expect(f.server.cache[program]?.isOpenForWriting == true)
+        _ = try f.write(program, "#!/bin/true\n", stability)
+        if stability == .unstable { _ = try f.call(NFS.Commit.self, .init(program, offset: 0, count: 0)) }
+        #expect(f.server.cache[program]?.isOpenForWriting != true)
+        #expect(try f.read(program).1 == "#!/bin/true\n")
+    }
 }

@@ -89,8 +89,8 @@ extension PlainService {
     }
 
     /// rpcbind, which says that MOUNT is at `port`.
-    static func rpcbind(host: String, mountPort port: UInt16) throws -> PlainService {
-        try PlainService(host: host, port: Portmapper.port) { procedure, arguments in
+    static func rpcbind(mountPort port: UInt16) throws -> PlainService {
+        try PlainService { procedure, arguments in
             guard procedure == 3 else { return nil }
             // GETPORT, RFC 1833 section 3.2: program, version, protocol, nothing
             let isMount = [Mount.program, 3, 6].enumerated().allSatisfy { arguments.word(at: 4 * $0) == $1 }
