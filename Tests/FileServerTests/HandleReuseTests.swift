@@ -166,18 +166,6 @@ import Testing
         #expect(try f.failure(NFS.GetAttr.self, handle) == .stale)
     }
 
-    /// Old handles must not keep all threads busy with walks of the export.
-    @Test func theExportIsWalkedByOneCallAtATime() throws {
-        let (state, files) = (try Directory(), try Directory(in: Directory.memory))
-        try files.write("file", "content")
-        let file = try Fixture(.table, directory: files, state: state.path).lookup("file")
-        let f = try Fixture(.table, directory: files, state: state.path)
-        let table = try #require(f.server.exports.first?.strategy as? TableHandles)
-        let meanwhile = try table.walk.withLock { _ in try f.failure(NFS.GetAttr.self, file) }
-        #expect(meanwhile == .jukebox)
-        #expect(try f.read(file).1 == "content")
-    }
-
     @Test func withoutTheCapabilityTheTableIsUsed() throws {
         try #require(geteuid() == 0, "only root has a capability to give up")
         let (state, files) = (try Directory(), try Directory())

@@ -25,8 +25,6 @@ final class TableHandles: HandleStrategy {
     private let fingerprint: Fingerprint
     /// How many entries a search looks at before it gives up.
     private let searchLimit: Int
-    /// Held while the export is walked.
-    let walk = Mutex(())
     private let table: Mutex<Table>
 
     /// What is known, in two halves: when the young half is full it becomes the old half, and the old half is
@@ -159,11 +157,7 @@ final class TableHandles: HandleStrategy {
             return table.isAbsent(identity)
         }
         guard !absent else { throw Self.stale }
-        // One walk at a time: it keeps a thread, and a client with old handles could have all threads walk. The others
-        // are asked to come again (NFS3ERR_JUKEBOX), when the table knows what this walk has passed.
-        let walked = walk.withLockIfAvailable { _ in Result { () throws(SystemError) in try search(for: wanted) } }
-        guard let walked else { throw SystemError("open", .resourceTemporarilyUnavailable) }
-        guard let found = try walked.get() else {
+        guard let found = try search(for: wanted) else {
             table.withLock { $0.searchedInVain(identity) }
             throw Self.stale
         }
