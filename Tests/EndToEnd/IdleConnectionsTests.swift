@@ -37,8 +37,7 @@ import Testing
             }
             // No thread for any of them: those of handshakes end a few seconds after their last.
             for (program, before) in zip([site.xferd, site.tlssd], before) {
-                let deadline = Deadline.after(seconds: 60)
-                while try Cost(program).threads > before.threads && !deadline.hasPassed { usleep(100_000) }
+                _ = try eventually(within: 60) { try Cost(program).threads <= before.threads }
                 let idle = try Cost(program)
                 #expect(idle.threads <= before.threads, "\(program.name)")
                 #expect(idle.residentKiB < Self.limit, "\(program.name): \(idle.residentKiB) KiB")

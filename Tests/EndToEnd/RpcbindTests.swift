@@ -28,8 +28,9 @@ struct RpcbindTests {
         func startRpcbind() throws {
             let rpcbind = try start(["rpcbind", "-f"])
             self.rpcbind = rpcbind
-            for _ in 0..<200 where !exists("/proc/\(keeper.process)/root/run/rpcbind.sock") { usleep(50_000) }
-            try #require(exists("/proc/\(keeper.process)/root/run/rpcbind.sock"), "\(rpcbind.error)")
+            // It tells nobody that it listens.
+            let listens = eventually { exists("/proc/\(keeper.process)/root/run/rpcbind.sock") }
+            try #require(listens, "\(rpcbind.error)")
         }
 
         func xferd(_ listen: [String]) throws -> RunningProgram {

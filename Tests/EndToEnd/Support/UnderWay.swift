@@ -3,16 +3,15 @@ import TestSupport
 
 /// Waits until a temporary file of xfer in `directory` has more than `size` bytes: the transfer is well under way.
 func underWay(_ directory: String, beyond size: Int, _ program: RunningProgram) throws {
-    let deadline = monotonicSeconds() + 60
-    while monotonicSeconds() < deadline {
+    // A file's growth has no event to wait for.
+    let isUnderWay = try eventually(within: 60) {
         if let name = names(in: directory).first(where: { $0.hasSuffix(".xfer") }),
             let status = try? status(of: directory + "/" + name), Int(status.st_size) > size
         {
-            return
+            return true
         }
-        // A file's growth has no event to wait for.
         guard program.ended == nil else { throw Unexpected("it ended before it was under way: \(program.error)") }
-        usleep(2000)
+        return false
     }
-    throw Unexpected("no transfer under way in \(directory)")
+    guard isUnderWay else { throw Unexpected("no transfer under way in \(directory)") }
 }
