@@ -49,6 +49,26 @@ package enum Files {
         return done
     }
 
+    /// The bytes at `offset`, `count` of them or as many as the file has.
+    package static func read(_ descriptor: Int32, count: Int, at offset: UInt64) throws(SystemError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var result: Result<Int, SystemError> = .success(0)
+        bytes.withUnsafeMutableBytes { buffer in
+            result = Result { () throws(SystemError) in try read(descriptor, into: buffer, at: offset) }
+        }
+        bytes.removeLast(count - (try result.get()))
+        return bytes
+    }
+
+    /// pwrite(2) of all the bytes.
+    package static func write(_ descriptor: Int32, _ bytes: [UInt8], at offset: UInt64) throws(SystemError) {
+        var result: Result<Void, SystemError> = .success(())
+        bytes.withUnsafeBytes { buffer in
+            result = Result { () throws(SystemError) in try write(descriptor, buffer, at: offset) }
+        }
+        try result.get()
+    }
+
     /// pwrite(2) of all the bytes.
     package static func write(
         _ descriptor: Int32, _ buffer: UnsafeRawBufferPointer, at offset: UInt64

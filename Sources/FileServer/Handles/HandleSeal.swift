@@ -44,11 +44,7 @@ struct HandleSeal: Sendable {
             let temporary = "\(path).\(getpid())"
             let made = try Files.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
             defer { unlink(temporary) }
-            var result: Result<Void, SystemError> = .success(())
-            new.withUnsafeBytes { bytes in
-                result = Result { () throws(SystemError) in try Files.write(made.raw, bytes, at: 0) }
-            }
-            try result.get()
+            try Files.write(made.raw, new, at: 0)
             try systemCall("fsync", on: path) { fsync(made.raw) }
             try systemCall("link", on: path) { link(temporary, path) }
             return new
@@ -56,13 +52,8 @@ struct HandleSeal: Sendable {
             guard error.errno == .fileExists || access(path, F_OK) == 0 else { throw error.on(path) }
         }
         let file = try Files.open(path, O_RDONLY | O_NOFOLLOW)
-        var key = [UInt8](repeating: 0, count: keyLength + 1)
-        var result: Result<Int, SystemError> = .success(0)
-        key.withUnsafeMutableBytes { buffer in
-            result = Result { () throws(SystemError) in try Files.read(file.raw, into: buffer, at: 0) }
-        }
-        guard try result.get() == keyLength else { throw SystemError("read", .invalidArgument, on: path) }
-        key.removeLast()
+        let key = try Files.read(file.raw, count: keyLength + 1, at: 0)
+        guard key.count == keyLength else { throw SystemError("read", .invalidArgument, on: path) }
         return key
     }
 

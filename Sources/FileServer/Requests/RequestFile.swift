@@ -43,7 +43,7 @@ final class RequestFile: Sendable {
                 errno = failure
                 return -1
             }
-            try Self.write(Self.head(slots), to: file.raw, at: 0)
+            try Files.write(file.raw, Self.head(slots), at: 0)
         } catch {
             switch error.errno {
             case .resourceBusy: throw Unusable(description: "\(path): another server uses it")
@@ -65,7 +65,7 @@ final class RequestFile: Sendable {
     private static func obstacle(_ file: Int32, _ size: Int, _ slots: Int) throws(SystemError) -> String? {
         if size == 0 { return nil }
         let wanted = head(slots)
-        let found = try read(wanted.count, of: file, at: 0)
+        let found = try Files.read(file, count: wanted.count, at: 0)
         if found == wanted { return nil }
         guard found.prefix(8) == wanted.prefix(8) else { return "it is no file of requests" }
         return "another version of the server made it"
@@ -79,8 +79,8 @@ final class RequestFile: Sendable {
         var damaged = 0
         let step = 128
         for first in stride(from: 0, to: slots, by: step) {
-            let bytes = try Self.read(
-                min(step, slots - first) * RequestRecord.slotLength, of: file.raw, at: Self.offset(first))
+            let bytes = try Files.read(
+                file.raw, count: min(step, slots - first) * RequestRecord.slotLength, at: Self.offset(first))
             bytes.withUnsafeBytes { bytes in
                 for start in stride(from: 0, to: bytes.count, by: RequestRecord.slotLength) {
                     let end = min(bytes.count, start + RequestRecord.slotLength)
@@ -98,24 +98,6 @@ final class RequestFile: Sendable {
     /// Sets a slot; empties it where `record` is nil, or has a reply too long for it.
     func write(_ record: RequestRecord?, at slot: Int) throws(SystemError) {
         let bytes = record?.encoded() ?? [UInt8](repeating: 0, count: RequestRecord.headLength)
-        try Self.write(bytes, to: file.raw, at: Self.offset(slot))
-    }
-
-    private static func read(_ count: Int, of file: Int32, at offset: UInt64) throws(SystemError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var result: Result<Int, SystemError> = .success(0)
-        bytes.withUnsafeMutableBytes { buffer in
-            result = Result { () throws(SystemError) in try Files.read(file, into: buffer, at: offset) }
-        }
-        bytes.removeLast(count - (try result.get()))
-        return bytes
-    }
-
-    private static func write(_ bytes: [UInt8], to file: Int32, at offset: UInt64) throws(SystemError) {
-        var result: Result<Void, SystemError> = .success(())
-        bytes.withUnsafeBytes { bytes in
-            result = Result { () throws(SystemError) in try Files.write(file, bytes, at: offset) }
-        }
-        try result.get()
+        try Files.write(file.raw, bytes, at: Self.offset(slot))
     }
 }
