@@ -58,7 +58,8 @@ package enum ThreadCredentials {
         return try body()
     }
 
-    /// ``perform(as:orThrow:_:)`` as the process's own user: back to what the thread was made with.
+    /// ``perform(as:orThrow:_:)`` as the process's own user: back to what the thread was made with. Where even that is
+    /// refused the process ends, as in ``giveBack(_:)``.
     package static func asProcess<R: ~Copyable, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         try perform(as: nil, orThrow: { error in fatalError("the thread cannot be itself again: \(error)") }, body)
     }
@@ -87,6 +88,7 @@ package enum ThreadCredentials {
         let status = pthread_key_create(&key) { box in
             if let box { Unmanaged<Current>.fromOpaque(UnsafeRawPointer(box)).release() }
         }
+        // A process has 1024 of them, and this is the only one here: made once, before anything is served.
         precondition(status == 0, "no more thread-specific data keys")
         return key
     }()

@@ -47,7 +47,7 @@ package final class Session: Sendable {
 
     /// Bytes from which on a READ or WRITE may go over any of the connections.
     private static let bulkSize = 256 << 10
-    /// How often a call that can be repeated is made before its error counts.
+    /// How often a call is made before the loss of its connection counts.
     private var attempts: Int { options.isHard ? .max : options.retries + 1 }
     /// READs and WRITEs in flight on each connection: enough megabytes to fill a long path, few enough to be fair.
     private static let callsOnEach = 16
@@ -215,6 +215,7 @@ package final class Session: Sendable {
             {
                 // The server may be starting again.
             }
+            // A server that starts again is not asked by all its clients all the time: up to 12.8 s between two attempts.
             try await Task.sleep(for: .milliseconds(50 << min(attempt, 8)))
             attempt += 1
         }
@@ -267,6 +268,7 @@ package final class Session: Sendable {
                 guard options.isHard || waited + delay <= options.timeout * 100 else { throw error }
                 if !saidToWait.exchange(true, ordering: .relaxed) { notify("\(error); waiting") }
             }
+            // The server has no way to say when it is ready.
             try await Task.sleep(for: .milliseconds(delay))
             waited += delay
             delay = min(2 * delay, Self.longestDelay)
