@@ -16,8 +16,8 @@ programs := xfer xferd tlscd tlssd
 daemons := xferd tlscd tlssd
 
 # What Debian packages are needed: to build; and to test and to measure besides
-build_packages := libssl-dev libtirpc-dev rpcsvc-proto pkg-config
-test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind libnfs-utils
+build_packages := libssl-dev libtirpc-dev libxxhash-dev libsqlite3-dev rpcsvc-proto pkg-config
+test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind libnfs-utils tmux
 peer_packages := debootstrap e2fsprogs patchelf
 bench_packages := curl nginx-light
 

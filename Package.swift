@@ -26,6 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // C: what the kernel, libtirpc and OpenSSL offer
@@ -36,6 +37,8 @@ let package = Package(
             name: "CCrypto", path: "Sources/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CXXHash", path: "Sources/CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(
             name: "CProtocol", dependencies: ["CTirpc"], path: "Protocol",
             exclude: ["README.md", "generate", "tlshandshake.x", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x"]),
@@ -52,15 +55,22 @@ let package = Package(
             name: "Handshake", dependencies: ["RPC", "SecureChannel", "Kernel", "CProtocol", "CUpcall", log],
             swiftSettings: strict),
         .target(
+            name: "Checksums", dependencies: ["Kernel", "CXXHash", "CCrypto", system], swiftSettings: strict),
+        .target(
             name: "FileServer",
             dependencies: [
-                "NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", "CProtocol", "CRpcbind", log,
-                system,
+                "Checksums", "NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", "CCrypto", "CProtocol",
+                "CRpcbind", log, system,
             ],
             swiftSettings: strict),
         .target(
             name: "Transfer",
-            dependencies: ["NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", log, system],
+            dependencies: ["Checksums", "NFS", "RPC", "Handshake", "SecureChannel", "Kernel", "CLinux", log, system],
+            swiftSettings: strict),
+        // Bulk copies that outlive the process: their state in SQLite
+        .target(
+            name: "Jobs",
+            dependencies: ["Transfer", "NFS", "Kernel", .product(name: "GRDB", package: "GRDB.swift"), log],
             swiftSettings: strict),
 
         // Private keys and certificates: the daemons (and the certificate commands) alone
@@ -92,7 +102,7 @@ let package = Package(
         .executableTarget(
             name: "xfer",
             dependencies: [
-                "Transfer", "NFS", "Handshake", "SecureChannel", "Certificates", "Kernel", argumentParser, log,
+                "Jobs", "Transfer", "NFS", "Handshake", "SecureChannel", "Certificates", "Kernel", argumentParser, log,
             ], swiftSettings: strict),
 
         // Tests: a folder for each target
@@ -132,6 +142,11 @@ let package = Package(
                 "TestSupport", "Handshake", "TLS", "Certificates", "COpenSSL", "RPC", "SecureChannel", "Kernel", log,
                 system,
             ], swiftSettings: strict),
+
+        .testTarget(
+            name: "ChecksumsTests", dependencies: ["TestSupport", "Checksums", "Kernel"], swiftSettings: strict),
+        .testTarget(
+            name: "JobsTests", dependencies: ["TestSupport", "Jobs", "Transfer", "Kernel"], swiftSettings: strict),
 
         // Tests of whole programs, and of what needs no server
         .testTarget(

@@ -26,12 +26,15 @@ struct FileFetch {
             throw TransferError(
                 .local, "\(directory.name(name)): is \(isDirectory ? "a directory" : "there, and not a regular file")")
         }
+        let flight = progress.begin(source.path, bytes: source.attributes.size)
+        var isDone = false
+        defer { progress.end(flight, isDone: isDone) }
         let temporary = TemporaryName.make(for: name)
         let file = try local(directory.name(name)) { () throws(SystemError) in
             SharedDescriptor(try directory.open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
         }
         do {
-            try await read(source, into: file, named: directory.name(name))
+            try await read(source, into: file, named: directory.name(name), flight)
             try await check(source)
             try finish(source, file, directory, name)
             try local(directory.name(name)) { () throws(SystemError) in try directory.rename(temporary, to: name) }
@@ -39,20 +42,20 @@ struct FileFetch {
             directory.remove(temporary)
             throw error
         }
-        progress.finishedFile()
+        isDone = true
         return source.attributes.size
     }
 
     /// Reads all of it, many READs in flight.
     private func read(
-        _ source: Remote.Object, into file: SharedDescriptor, named localName: String
+        _ source: Remote.Object, into file: SharedDescriptor, named localName: String, _ flight: FileInFlight
     ) async throws {
         let size = source.attributes.size
         if size == 0 { return }
         if size <= UInt64(remote.readSize) {
             await remote.session.window.acquire()
             defer { remote.session.window.release() }
-            return try await readRange(source, 0..<size, into: file, named: localName)
+            return try await readRange(source, 0..<size, into: file, named: localName, flight)
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             var offset: UInt64 = 0
@@ -63,7 +66,7 @@ struct FileFetch {
                 group.addTask {
                     defer { remote.session.window.release() }
                     try Task.checkCancellation()
-                    try await readRange(source, range, into: file, named: localName)
+                    try await readRange(source, range, into: file, named: localName, flight)
                 }
                 offset = range.upperBound
                 flying += 1
@@ -79,7 +82,8 @@ struct FileFetch {
 
     /// Reads a range, as many READs as the server takes for it.
     private func readRange(
-        _ source: Remote.Object, _ range: Range<UInt64>, into file: SharedDescriptor, named localName: String
+        _ source: Remote.Object, _ range: Range<UInt64>, into file: SharedDescriptor, named localName: String,
+        _ flight: FileInFlight
     ) async throws {
         var offset = range.lowerBound
         var empty = 0
@@ -101,7 +105,7 @@ struct FileFetch {
             }
             empty = 0
             offset += UInt64(header.count)
-            progress.moved(Int(header.count))
+            flight.moved(Int(header.count))
         }
     }
 

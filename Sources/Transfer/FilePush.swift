@@ -28,6 +28,9 @@ struct FilePush {
             SharedDescriptor(try source.open(name, O_RDONLY | (following ? 0 : O_NOFOLLOW)))
         }
         let before = try local(subject) { () throws(SystemError) in try Files.status(file.raw) }
+        let flight = progress.begin(subject, bytes: UInt64(clamping: before.st_size))
+        var isDone = false
+        defer { progress.end(flight, isDone: isDone) }
         let temporary = TemporaryName.make(for: final)
         let place = DirectoryOperation(target, temporary)
         let created = try await create(place, path)
@@ -38,7 +41,7 @@ struct FilePush {
             } else {
                 handle = try await remote.lookup(temporary, in: target, path: path).handle
             }
-            try await write(file, size: UInt64(clamping: before.st_size), to: handle, path, source: subject)
+            try await write(file, size: UInt64(clamping: before.st_size), to: handle, path, source: subject, flight)
             let after = try local(subject) { () throws(SystemError) in try Files.status(file.raw) }
             guard after.st_size == before.st_size, after.st_mtim.tv_sec == before.st_mtim.tv_sec,
                 after.st_mtim.tv_nsec == before.st_mtim.tv_nsec
@@ -51,7 +54,7 @@ struct FilePush {
             _ = try? await remote.session.nfs(NFS.Remove.self, place, subject: path)
             throw error
         }
-        progress.finishedFile()
+        isDone = true
         return UInt64(clamping: before.st_size)
     }
 
@@ -78,19 +81,20 @@ struct FilePush {
     /// Writes all of it, many WRITEs in flight, and commits; what the server lost by restarting in between is written
     /// again (RFC 1813 section 3.3.7: the verifier changes when uncommitted data may be lost).
     private func write(
-        _ file: SharedDescriptor, size: UInt64, to target: FileHandle, _ path: String, source: String
+        _ file: SharedDescriptor, size: UInt64, to target: FileHandle, _ path: String, source: String,
+        _ flight: FileInFlight
     ) async throws {
         if size == 0 { return }
         var ranges = [0..<size]
         for _ in 1...Self.rounds {
-            let uncommitted = try await write(ranges, file, to: target, path, source: source)
+            let uncommitted = try await write(ranges, file, to: target, path, source: source, flight)
             // A server that answers FILE_SYNC has all of it on the disk.
             if uncommitted.isEmpty { return }
             let committed = try await remote.session.nfs(
                 NFS.Commit.self, NFS.Commit.Arguments(target, offset: 0, count: 0), subject: path)
             ranges = uncommitted.lost(committed: committed.verifier)
             if ranges.isEmpty { return }
-            progress.moved(-ranges.reduce(0) { $0 + Int(clamping: $1.count) })
+            flight.moved(-ranges.reduce(0) { $0 + Int(clamping: $1.count) })
         }
         throw TransferError(
             .server, "\(path): the server lost what was written, or said so by a new verifier, \(Self.rounds) times")
@@ -98,7 +102,8 @@ struct FilePush {
 
     /// - Returns: what is not on stable storage yet.
     private func write(
-        _ ranges: [Range<UInt64>], _ file: SharedDescriptor, to target: FileHandle, _ path: String, source: String
+        _ ranges: [Range<UInt64>], _ file: SharedDescriptor, to target: FileHandle, _ path: String, source: String,
+        _ flight: FileInFlight
     ) async throws -> UncommittedRanges {
         try await withThrowingTaskGroup(of: UncommittedRanges.self) { group in
             var uncommitted = UncommittedRanges()
@@ -111,7 +116,7 @@ struct FilePush {
                     group.addTask {
                         defer { remote.session.window.release() }
                         try Task.checkCancellation()
-                        return try await writeRange(file, range, to: target, path, source: source)
+                        return try await writeRange(file, range, to: target, path, source: source, flight)
                     }
                     offset = range.upperBound
                     flying += 1
@@ -129,7 +134,8 @@ struct FilePush {
 
     /// Writes a range, as many WRITEs as the server takes for it.
     private func writeRange(
-        _ file: SharedDescriptor, _ range: Range<UInt64>, to target: FileHandle, _ path: String, source: String
+        _ file: SharedDescriptor, _ range: Range<UInt64>, to target: FileHandle, _ path: String, source: String,
+        _ flight: FileInFlight
     ) async throws -> UncommittedRanges {
         var uncommitted = UncommittedRanges()
         var offset = range.lowerBound
@@ -144,7 +150,7 @@ struct FilePush {
             let end = offset + UInt64(written.count)
             if written.committed == .unstable { uncommitted.add(offset..<end, written.verifier) }
             offset = end
-            progress.moved(Int(written.count))
+            flight.moved(Int(written.count))
         }
         return uncommitted
     }

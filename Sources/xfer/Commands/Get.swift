@@ -21,7 +21,7 @@ struct Get: AsyncParsableCommand {
     var destination: String = "."
 
     func run() async throws {
-        guard let name = try RemoteName.parse(source) else {
+        guard let name = try Place.remote(source) else {
             throw UsageError("'\(source)' is a local path; what to fetch is written host:/export/path")
         }
         let destination = destination

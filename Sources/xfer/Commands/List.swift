@@ -16,7 +16,7 @@ struct List: AsyncParsableCommand {
     var path: String
 
     func run() async throws {
-        guard let name = try RemoteName.parse(path) else {
+        guard let name = try Place.remote(path) else {
             throw UsageError("'\(path)' is a local path; what to list is written host:/export/path")
         }
         let entries = try await connection.withRemote(name) { try await Listing.read($0, path: name.path) }

@@ -22,7 +22,7 @@ struct Put: AsyncParsableCommand {
     var destination: String
 
     func run() async throws {
-        guard let name = try RemoteName.parse(destination) else {
+        guard let name = try Place.remote(destination) else {
             throw UsageError("'\(destination)' is a local path; where to push is written host:/export/path")
         }
         let source = source
