@@ -28,8 +28,9 @@ package final class Remote: Sendable {
         self.session = session
         self.export = export
         self.root = root
-        readSize = sizes.read
-        writeSize = sizes.write
+        let piece = session.bandwidth?.piece ?? .max
+        readSize = min(sizes.read, piece)
+        writeSize = min(sizes.write, piece)
         directorySize = sizes.directory
     }
 

@@ -22,6 +22,8 @@ package final class Session: Sendable {
     /// READs and WRITEs in flight, at most ``callsInFlight``.
     let window: Limiter
     let callsInFlight: Int
+    /// What READs and WRITEs move is taken from it; nil: there is no limit.
+    package let bandwidth: TokenBucket?
     private let notify: @Sendable (String) -> Void
     private let saidToWait = Atomic<Bool>(false)
     /// Its loss was told, and not yet that it is back: one line, however many calls met it.
@@ -54,11 +56,14 @@ package final class Session: Sendable {
 
     /// - Parameters:
     ///   - daemon: does the handshakes; nil for `xprtsec=none`.
+    ///   - bandwidth: shared by all sessions that are to stay below one limit.
     ///   - notify: told, in words for a person, when a connection broke and is made anew, and when the server wants time.
     package init(
-        host: String, options: MountOptions, daemon: HandshakeDaemon?, notify: @escaping @Sendable (String) -> Void
+        host: String, options: MountOptions, daemon: HandshakeDaemon?, bandwidth: TokenBucket? = nil,
+        notify: @escaping @Sendable (String) -> Void
     ) {
         self.host = host
+        self.bandwidth = bandwidth
         self.options = options
         let patience = min(30, Double(options.timeout) / 10)
         connector = Connector(patience: patience, reservedPort: options.reservedPort)
@@ -182,16 +187,21 @@ package final class Session: Sendable {
         payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, subject: String,
         localName: String? = nil
     ) async throws -> Client.Reply {
-        let bulk = max(payload?.count ?? 0, sink?.limit ?? 0) >= Self.bulkSize
+        let bytes = max(payload?.count ?? 0, sink?.limit ?? 0)
+        let bulk = bytes >= Self.bulkSize
         let transaction = transactions.wrappingAdd(1, ordering: .relaxed).oldValue
         var attempt = 1
         while true {
             do {
+                // For each attempt: what is sent again is sent.
+                try await bandwidth?.take(bytes)
                 let client = try await connection(bulk: bulk)
-                return try await client.call(
+                let reply = try await client.call(
                     transaction: transaction, program: program, version: version, procedure: procedure,
                     arguments: arguments, payload: payload,
                     sink: sink)
+                if let sink { bandwidth?.giveBack(sink.limit - reply.payload) }
+                return reply
             } catch let error as RPCError {
                 switch error {
                 case .channel(.fileTruncated) where payload != nil:

@@ -32,7 +32,7 @@ struct ConnectionOptions: ParsableArguments {
     ///
     /// Handshakes are done by the tlscd that `tlscd=` names, or by one of its own.
     func withRemote<R: Sendable>(
-        _ name: RemoteName, _ body: @escaping @Sendable (Remote) async throws -> R
+        _ name: RemoteName, bandwidth: TokenBucket? = nil, _ body: @escaping @Sendable (Remote) async throws -> R
     ) async throws -> R {
         var options = MountOptions()
         for item in name.options { try options.apply(item) }
@@ -48,7 +48,7 @@ struct ConnectionOptions: ParsableArguments {
         }
         let session = Session(
             host: name.host, options: options,
-            daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }
+            daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }, bandwidth: bandwidth
         ) { note in
             if !quiet { Messages.write("xfer: \(note)") }
         }
