@@ -153,7 +153,7 @@ let package = Package(
             name: "TransferTests",
             dependencies: [
                 "TestSupport", "Transfer", "NFS", "RPC", "Handshake", "TLS", "Certificates", "SecureChannel", "xfer",
-                "Kernel", "CProtocol", log, system,
+                "Kernel", "CProtocol", argumentParser, log, system,
             ], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
