@@ -3,60 +3,134 @@ import Kernel
 import NFS
 import SystemPackage
 
-/// `xfer get` and `xfer put`: where a copy goes, by the rules of cp(1) and scp(1), and what it came to.
+/// `xfer get`, `put` and `sync`: where a copy goes, and what it came to.
 package struct Copy: Sendable {
     private let remote: Remote
-    private let options: CopyOptions
+    private let rules: CopyRules
     private let progress: Progress
+    private let gatherer: Gatherer
 
-    package init(remote: Remote, options: CopyOptions, progress: Progress) {
+    package init(remote: Remote, rules: CopyRules, progress: Progress) {
+        self.init(remote: remote, rules: rules, progress: progress, gatherer: Gatherer())
+    }
+
+    private init(remote: Remote, rules: CopyRules, progress: Progress, gatherer: Gatherer) {
+        self.gatherer = gatherer
         self.remote = remote
-        self.options = options
+        self.rules = rules
         self.progress = progress
     }
 
-    /// Fetches `path` on the server to `destination`.
+    /// How the place of a copy is found.
+    package enum Placement: Sendable {
+        /// By the rules of cp(1) and scp(1): into a directory that is there, otherwise the copy's name.
+        case named
+        /// By those of rsync(1): the target is a directory, made if there is none, and gets the source in it, or, where
+        /// that ends in a slash, what is in the source.
+        case synchronized
+    }
+
+    // MARK: Several at once
+
+    /// Fetches several things of one server; what cannot be begun does not keep the others from it.
     ///
-    /// A destination that is a directory gets the source's name in it; otherwise it is the copy's name.
+    /// - Throws: where the only one cannot be begun, or the connection is gone.
+    package func get(_ sources: [RemoteSource], to destination: String, _ placement: Placement) async throws -> Report {
+        try await each(sources) { source in
+            let copy = try await at(source.path)
+            _ = try await copy.get(source.path, to: destination, placement, contents: source.contents)
+        }
+    }
+
+    /// A thing on the server to be fetched.
+    package struct RemoteSource: Sendable {
+        package let path: String
+        /// What is in it is copied, and not the directory itself.
+        package let contents: Bool
+
+        package init(path: String, contents: Bool) {
+            self.path = path
+            self.contents = contents
+        }
+    }
+
+    /// Pushes several things; see ``get(_:to:_:)``.
     ///
-    /// - Throws: what kept it from beginning; what happened to single files is in the report.
-    package func get(_ path: String, to destination: String) async throws -> Report {
-        let gatherer = Gatherer()
-        let source = try await remote.find(path)
-        let (parent, name) = try place(destination, named: path.split(separator: "/").last.map(String.init))
-        switch source.attributes.type {
-        case .regular:
-            progress.found(bytes: source.attributes.size)
-            progress.listedAll()
+    /// - Parameter sources: local paths; for ``Placement/synchronized`` one that ends in a slash stands for what is in it.
+    package func put(_ sources: [String], to destination: String, _ placement: Placement) async throws -> Report {
+        try await each(sources) { source in
+            _ = try await put(
+                source, to: destination, placement, contents: placement == .synchronized && source.hasSuffix("/"))
+        }
+    }
+
+    private func each<Source>(_ sources: [Source], _ body: (Source) async throws -> Void) async throws -> Report {
+        for source in sources {
             do {
-                let bytes = try await FileFetch(remote: remote, options: options, progress: progress)
-                    .run(source, into: parent, as: name)
-                gatherer.add {
-                    $0.files += 1
-                    $0.bytes += bytes
-                }
+                try Task.checkCancellation()
+                try await body(source)
+            } catch let error where sources.count == 1 || error is CancellationError {
+                throw error
+            } catch let error as TransferError where error.kind == .connection {
+                throw error
             } catch {
                 gatherer.fail(error)
             }
+        }
+        return gatherer.result
+    }
+
+    /// This copy in the export that holds `path`.
+    private func at(_ path: String) async throws -> Copy {
+        if remote.contains(path) { return self }
+        return Copy(
+            remote: try await Remote.mount(remote.session, path: path), rules: rules, progress: progress,
+            gatherer: gatherer)
+    }
+
+    // MARK: Fetching
+
+    /// Fetches `path` on the server to `destination`.
+    ///
+    /// - Parameter contents: what is in the directory `path` is copied, and not the directory itself: for
+    ///   ``Placement/synchronized``.
+    /// - Throws: what kept it from beginning; what happened to single files is in the report.
+    package func get(
+        _ path: String, to destination: String, _ placement: Placement = .named, contents: Bool = false
+    ) async throws -> Report {
+        let source = try await remote.find(path)
+        let last = path.split(separator: "/").last.map(String.init)
+        switch source.attributes.type {
+        case .regular:
+            let (parent, name) = try localPlace(destination, named: last, placement)
+            let top = TreeCopy(
+                from: RemoteTree(remote: remote), to: LocalTree(top: parent), by: fetch, rules: rules,
+                progress: progress, gatherer: gatherer)
+            await top.run(
+                Node(attributes: source.attributes, handle: source.handle), named: FileName(last ?? ""),
+                in: RemoteDirectory(handle: source.handle, path: Self.above(source.path)), into: parent, as: name)
         case .directory:
-            guard options.recursive else {
+            guard rules.recursive else {
                 throw TransferError(.local, "\(source.path): is a directory (-r fetches directories)")
             }
-            let target = try local(parent.name(name)) { () throws(SystemError) in
-                try parent.makeDirectory(name)
-                return try parent.directory(name)
-            }
-            await TreeFetch(remote: remote, options: options, progress: progress, gatherer: gatherer)
-                .run(source, into: target)
+            let (parent, name) = try localPlace(destination, named: contents ? nil : last, placement)
+            let (target, before) = try localDirectory(name, in: parent)
+            await TreeCopy(
+                from: RemoteTree(remote: remote), to: LocalTree(top: target ?? parent), by: fetch, rules: rules,
+                progress: progress, gatherer: gatherer
+            ).run(RemoteDirectory(handle: source.handle, path: source.path), into: target, before: before)
         default:
             throw TransferError(.server, "\(source.path): neither a file nor a directory")
         }
         return gatherer.result
     }
 
-    /// The directory a copy goes into and its name there.
-    private func place(_ destination: String, named source: String?) throws(TransferError) -> (LocalDirectory, FileName)
-    {
+    private var fetch: FileFetch { FileFetch(remote: remote, rules: rules, progress: progress) }
+
+    /// The directory a copy goes into and its name there; nil where its contents go into the directory itself.
+    private func localPlace(
+        _ destination: String, named source: String?, _ placement: Placement
+    ) throws(TransferError) -> (LocalDirectory, FileName?) {
         var status = stat()
         let isThere = stat(destination, &status) == 0
         // /dev/stdout is a symbolic link, which the rename would replace; what it leads to counts.
@@ -66,91 +140,159 @@ package struct Copy: Sendable {
         if isThere, status.st_mode & S_IFMT == S_IFDIR {
             let directory = try local(destination) { () throws(SystemError) in try LocalDirectory(path: destination) }
             // The root of an export has no name of its own: its contents go into the directory itself.
-            return (directory, FileName(source ?? "."))
+            return (directory, source.map { FileName($0) })
         }
-        let trimmed = Self.trimmed(destination)
-        let slash = trimmed.lastIndex(of: "/")
-        let name = slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed[...]
-        guard !name.isEmpty else { throw TransferError(.local, "'\(destination)': no name for the copy") }
-        let path = slash.map { $0 == trimmed.startIndex ? "/" : String(trimmed[..<$0]) } ?? "."
-        let directory = try local(path) { () throws(SystemError) in try LocalDirectory(path: path) }
-        return (directory, FileName(String(name)))
+        let (above, last) = Self.split(destination)
+        guard !last.isEmpty else { throw TransferError(.local, "'\(destination)': no name for the copy") }
+        let directory = try local(above) { () throws(SystemError) in try LocalDirectory(path: above) }
+        guard placement == .synchronized else { return (directory, FileName(last)) }
+        if isThere { throw TransferError(.local, "\(destination): is not a directory") }
+        guard let source else { return (directory, FileName(last)) }
+        if rules.dryRun {
+            // What is in it would be new, wherever it is.
+            return (directory, FileName(last))
+        }
+        let made = try local(directory.name(FileName(last))) { () throws(SystemError) in
+            try directory.makeDirectory(FileName(last), mode: 0o777)
+            return try directory.directory(FileName(last))
+        }
+        return (made, FileName(source))
     }
 
+    /// - Returns: nil where the directory would be made, and nothing is; and its attributes where it was there.
+    private func localDirectory(
+        _ name: FileName?, in parent: LocalDirectory
+    ) throws(TransferError) -> (LocalDirectory?, FileAttributes?) {
+        guard let name else {
+            let status = try local(parent.path) { () throws(SystemError) in try Files.status(parent.raw) }
+            return (parent, FileAttributes(status))
+        }
+        return try local(parent.name(name)) { () throws(SystemError) in
+            let before = try parent.status(name).map { FileAttributes($0) }
+            if before == nil {
+                if rules.dryRun { return (nil, nil) }
+                try parent.makeDirectory(name)
+            }
+            return (try parent.directory(name), before)
+        }
+    }
+
+    // MARK: Pushing
+
     /// Pushes the local `path` to `destination` on the server, by the same rules.
-    package func put(_ path: String, to destination: String) async throws -> Report {
-        let gatherer = Gatherer()
+    package func put(
+        _ path: String, to destination: String, _ placement: Placement = .named, contents: Bool = false
+    ) async throws -> Report {
         if remote.session.options.readOnly {
             throw TransferError(.server, "\(remote.session.host):\(destination): mounted read-only (-o ro)")
         }
         var status = stat()
         _ = try local(path) { () throws(SystemError) in try systemCall("stat") { stat(path, &status) } }
-        let trimmed = Self.trimmed(path)
-        let slash = trimmed.lastIndex(of: "/")
-        let last = slash.map { String(trimmed[trimmed.index(after: $0)...]) } ?? trimmed
+        let (above, last) = Self.split(path)
         switch status.st_mode & S_IFMT {
         case S_IFREG:
-            let above = slash.map { $0 == trimmed.startIndex ? "/" : String(trimmed[..<$0]) } ?? "."
             let source = try local(above) { () throws(SystemError) in try LocalDirectory(path: above) }
-            let (parent, name) = try await remotePlace(destination, named: last)
-            progress.found(bytes: UInt64(clamping: status.st_size))
-            progress.listedAll()
-            do {
-                let bytes = try await FilePush(remote: remote, options: options, progress: progress)
-                    .run(source, FileName(last), following: true, into: parent.handle, parent.path, as: name)
-                gatherer.add {
-                    $0.files += 1
-                    $0.bytes += bytes
-                }
-            } catch {
-                gatherer.fail(error)
-            }
+            let (parent, name) = try await remotePlace(destination, named: last, placement)
+            let top = TreeCopy(
+                from: LocalTree(top: source), to: RemoteTree(remote: remote), by: push, rules: rules,
+                progress: progress, gatherer: gatherer)
+            await top.run(
+                Node(attributes: FileAttributes(status), handle: nil), named: FileName(last), in: source, into: parent,
+                as: name)
         case S_IFDIR:
-            guard options.recursive else {
+            guard rules.recursive else {
                 throw TransferError(.local, "\(path): is a directory (-r pushes directories)")
             }
             let source = try local(path) { () throws(SystemError) in try LocalDirectory(path: path) }
             // `.`, `..` and `/` name no directory to make: their contents go into the destination itself.
-            let (parent, name) = try await remotePlace(destination, named: ["", ".", ".."].contains(last) ? nil : last)
-            let handle =
-                name == "."
-                ? parent.handle
-                : try await remote.makeDirectory(name, in: parent.handle, path: "\(parent.path)/\(name)")
-            let target = Remote.Object(
-                handle: handle, attributes: parent.attributes,
-                path: name == "." ? parent.path : "\(parent.path)/\(name)")
-            await TreePush(remote: remote, options: options, progress: progress, gatherer: gatherer)
-                .run(source, into: target)
+            let isNameless = contents || ["", ".", ".."].contains(last)
+            let (parent, name) = try await remotePlace(destination, named: isNameless ? nil : last, placement)
+            let (target, before) = try await remoteDirectory(name, in: parent)
+            await TreeCopy(
+                from: LocalTree(top: source), to: RemoteTree(remote: remote), by: push, rules: rules,
+                progress: progress, gatherer: gatherer
+            ).run(source, into: target, before: before)
         default:
             throw TransferError(.local, "\(path): neither a file nor a directory")
         }
         return gatherer.result
     }
 
+    private var push: FilePush { FilePush(remote: remote, rules: rules, progress: progress) }
+
+    private func remotePlace(
+        _ destination: String, named source: String?, _ placement: Placement
+    ) async throws -> (RemoteDirectory, FileName?) {
+        var isThere = false
+        do {
+            let there = try await remote.find(destination)
+            if there.attributes.type == .directory {
+                return (RemoteDirectory(handle: there.handle, path: there.path), source.map { FileName($0) })
+            }
+            isThere = true
+        } catch let error as NFSError where error.status == .noEntry {
+            // The copy's own name; its directory is looked for below.
+        }
+        let components = destination.split(separator: "/")
+        guard let last = components.last else {
+            throw TransferError(.server, "\(remote.session.host):\(destination): no name for the copy")
+        }
+        let found = try await remote.find("/" + components.dropLast().joined(separator: "/"))
+        guard found.attributes.type == .directory else {
+            throw TransferError(.server, "\(found.path): is not a directory")
+        }
+        let parent = RemoteDirectory(handle: found.handle, path: found.path)
+        let name = FileName(String(last))
+        guard placement == .synchronized else { return (parent, name) }
+        if isThere {
+            throw TransferError(.server, "\(remote.session.host):\(destination): is not a directory")
+        }
+        guard let source, !rules.dryRun else { return (parent, name) }
+        let path = "\(parent.path)/\(last)"
+        let handle = try await remote.makeDirectory(name, in: parent.handle, path: path)
+        let mode = SetAttributes(mode: rules.mode(0o777))
+        _ = try await remote.session.nfs(NFS.SetAttr.self, NFS.SetAttr.Arguments(handle, mode), subject: path)
+        return (RemoteDirectory(handle: handle, path: path), FileName(source))
+    }
+
+    private func remoteDirectory(
+        _ name: FileName?, in parent: RemoteDirectory
+    ) async throws -> (RemoteDirectory?, FileAttributes?) {
+        guard let name else {
+            return (parent, try await remote.attributes(parent.handle, subject: parent.path).attributes)
+        }
+        let path = "\(parent.path)/\(name)"
+        do {
+            let there = try await remote.lookup(name, in: parent.handle, path: path)
+            guard there.attributes.type == .directory else {
+                throw TransferError(.server, "\(path): is not a directory")
+            }
+            return (RemoteDirectory(handle: there.handle, path: path), there.attributes)
+        } catch let error as NFSError where error.status == .noEntry {
+            if rules.dryRun { return (nil, nil) }
+            let handle = try await remote.makeDirectory(name, in: parent.handle, path: path)
+            return (RemoteDirectory(handle: handle, path: path), nil)
+        }
+    }
+
+    // MARK: Names
+
+    /// The directory of a path and the name in it.
+    private static func split(_ path: String) -> (directory: String, name: String) {
+        let trimmed = trimmed(path)
+        guard let slash = trimmed.lastIndex(of: "/") else { return (".", trimmed) }
+        return (
+            slash == trimmed.startIndex ? "/" : String(trimmed[..<slash]),
+            String(trimmed[trimmed.index(after: slash)...])
+        )
+    }
+
+    private static func above(_ path: String) -> String { split(path).directory }
+
     /// Without the slashes at its end, but for the root's.
     private static func trimmed(_ path: String) -> String {
         var path = path[...]
         while path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
         return String(path)
-    }
-
-    private func remotePlace(
-        _ destination: String, named source: String?
-    ) async throws -> (Remote.Object, FileName) {
-        do {
-            let there = try await remote.find(destination)
-            if there.attributes.type == .directory { return (there, FileName(source ?? ".")) }
-        } catch let error as NFSError where error.status == .noEntry {
-            // The copy's own name; its directory is looked for below.
-        }
-        let components = destination.split(separator: "/")
-        guard let name = components.last else {
-            throw TransferError(.server, "\(remote.session.host):\(destination): no name for the copy")
-        }
-        let parent = try await remote.find("/" + components.dropLast().joined(separator: "/"))
-        guard parent.attributes.type == .directory else {
-            throw TransferError(.server, "\(parent.path): is not a directory")
-        }
-        return (parent, FileName(String(name)))
     }
 }

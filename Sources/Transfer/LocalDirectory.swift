@@ -52,9 +52,9 @@ final class LocalDirectory: Sendable {
     }
 
     /// Makes a directory; one that is there is as good.
-    func makeDirectory(_ entry: FileName) throws(SystemError) {
+    func makeDirectory(_ entry: FileName, mode: mode_t = 0o700) throws(SystemError) {
         do throws(SystemError) {
-            try systemCall("mkdirat", on: name(entry)) { entry.withCString { mkdirat(descriptor.raw, $0, 0o700) } }
+            try systemCall("mkdirat", on: name(entry)) { entry.withCString { mkdirat(descriptor.raw, $0, mode) } }
         } catch {
             guard error.errno == .fileExists, let there = try status(entry), there.st_mode & S_IFMT == S_IFDIR else {
                 throw error
@@ -81,18 +81,29 @@ final class LocalDirectory: Sendable {
         return FileName(text.prefix(count).map { UInt8(bitPattern: $0) })
     }
 
-    /// Makes a symbolic link in place of what has the name now, which is never a directory.
     func makeLink(_ entry: FileName, to text: FileName) throws(SystemError) {
-        let temporary = TemporaryName.make(for: entry)
         try systemCall("symlinkat", on: name(entry)) {
-            text.withCString { text in temporary.withCString { symlinkat(text, descriptor.raw, $0) } }
+            text.withCString { text in entry.withCString { symlinkat(text, descriptor.raw, $0) } }
         }
+    }
+
+    /// Puts something new in place of what has the name now, which is never a directory, in one step.
+    ///
+    /// - Parameter make: makes it under the temporary name that it is given.
+    func replace(
+        _ entry: FileName, _ make: (FileName) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        let temporary = TemporaryName.make(for: entry)
+        remove(temporary)
         do throws(SystemError) {
+            try make(temporary)
             try rename(temporary, to: entry)
         } catch {
             remove(temporary)
             throw error
         }
+        // rename(2) does nothing where both are names of one file.
+        remove(temporary)
     }
 
     /// All names but `.` and `..`.
@@ -117,15 +128,5 @@ final class LocalDirectory: Sendable {
                 }
             }
         }
-    }
-}
-
-/// The names of files that are not finished: beside the target, hidden, and recognizable.
-enum TemporaryName {
-    static func make(for name: FileName) -> FileName {
-        // `.NAME.XXXXXXXXXX.xfer`, cut so that 255 bytes hold it.
-        let alphabet = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
-        let random = (0..<10).map { _ in alphabet[Int.random(in: 0..<alphabet.count)] }
-        return FileName(Array(".".utf8) + name.bytes.prefix(237) + Array(".".utf8) + random + Array(".xfer".utf8))
     }
 }

@@ -97,6 +97,13 @@ package struct Report: Sendable {
     package var files = 0
     package var directories = 0
     package var links = 0
+    /// Further names of files that were copied.
+    package var hardLinks = 0
+    /// Files that needed nothing, or were left out by a rule.
+    package var unchanged = 0
+    /// Files that had the right content, and got another mode, owner or time.
+    package var attributes = 0
+    package var deleted = 0
     package var bytes: UInt64 = 0
     package var failures: [any Error] = []
     /// What was left out and why: neither moved nor failed.

@@ -36,6 +36,9 @@ package final class Remote: Sendable {
 
     // MARK: Names
 
+    /// Whether `path` is in the mounted export.
+    func contains(_ path: String) -> Bool { Self.contains(export, path) }
+
     /// Finds an object by its full path on the server.
     ///
     /// - Throws: ``NFSError`` naming the component that fails.

@@ -15,6 +15,14 @@ extension Remote {
         _ directory: Object, unreachable: (any Error) throws -> Void = { throw $0 },
         _ body: (FileName, Object) async throws -> Void
     ) async throws {
+        try await list(
+            RemoteDirectory(handle: directory.handle, path: directory.path), unreachable: unreachable, body)
+    }
+
+    func list(
+        _ directory: RemoteDirectory, unreachable: (any Error) throws -> Void = { throw $0 },
+        _ body: (FileName, Object) async throws -> Void
+    ) async throws {
         var listed: Set<FileName> = []
         for _ in 1...Self.beginnings {
             do {
@@ -35,7 +43,7 @@ extension Remote {
     }
 
     private func list(
-        _ directory: Object, _ listed: inout Set<FileName>, _ unreachable: (any Error) throws -> Void,
+        _ directory: RemoteDirectory, _ listed: inout Set<FileName>, _ unreachable: (any Error) throws -> Void,
         _ body: (FileName, Object) async throws -> Void
     ) async throws {
         var cookie: UInt64 = 0
@@ -85,7 +93,7 @@ extension Remote {
 
     /// One call of READDIRPLUS or READDIR.
     private func page(
-        _ directory: Object, _ cookie: UInt64, _ verifier: NFS.Verifier, _ size: Int
+        _ directory: RemoteDirectory, _ cookie: UInt64, _ verifier: NFS.Verifier, _ size: Int
     ) async throws -> DirectoryListing {
         if !lacksReadDirPlus.load(ordering: .relaxed) {
             do {
@@ -113,7 +121,7 @@ extension Remote {
     }
 
     private func call(
-        _ procedure: NFS.ProcedureNumber, _ arguments: some XDRValue, _ directory: Object,
+        _ procedure: NFS.ProcedureNumber, _ arguments: some XDRValue, _ directory: RemoteDirectory,
         _ decode: (UnsafeRawBufferPointer) throws(NFSError) -> DirectoryListing
     ) async throws -> DirectoryListing {
         let encoded = try session.encode(directory.path) { () throws(XDREncodingError) in
@@ -131,7 +139,7 @@ extension Remote {
 
     /// The entries' objects in their order; nil for what is gone.
     private func objects(
-        _ entries: [DirectoryEntry], in directory: Object
+        _ entries: [DirectoryEntry], in directory: RemoteDirectory
     ) async throws -> [(FileName, Result<Object?, any Error>)] {
         var found = entries.map { entry -> (FileName, Result<Object?, any Error>) in
             let object = entry.handle.flatMap { handle in
@@ -158,7 +166,7 @@ extension Remote {
         return found
     }
 
-    private func object(_ name: FileName, in directory: Object) async -> Result<Object?, any Error> {
+    private func object(_ name: FileName, in directory: RemoteDirectory) async -> Result<Object?, any Error> {
         do {
             return .success(try await lookup(name, in: directory.handle, path: "\(directory.path)/\(name)"))
         } catch let error as NFSError where error.status == .noEntry || error.status == .stale {

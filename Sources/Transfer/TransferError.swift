@@ -1,4 +1,5 @@
 package import RPC
+package import SystemPackage
 
 /// A transfer, or one file of it, that failed: in words for a person, the thing and the reason.
 package struct TransferError: Error, Sendable, CustomStringConvertible {
@@ -16,10 +17,13 @@ package struct TransferError: Error, Sendable, CustomStringConvertible {
     package let description: String
     /// How RPC was answered, where it was not with SUCCESS.
     package let refusal: RPCError.Refusal?
+    /// What the kernel said at this end.
+    package let errno: Errno?
 
-    package init(_ kind: Kind, _ description: String, refusal: RPCError.Refusal? = nil) {
+    package init(_ kind: Kind, _ description: String, refusal: RPCError.Refusal? = nil, errno: Errno? = nil) {
         self.kind = kind
         self.refusal = refusal
+        self.errno = errno
         self.description = description
     }
 }

@@ -4,46 +4,23 @@ import Transfer
 
 /// What get and put have in common.
 struct CopyArguments: ParsableArguments {
-    @Flag(name: .shortAndLong, help: "Copy directories with all that is in them.")
-    var recursive = false
-
-    @Flag(name: .shortAndLong, help: "Keep mode and times.")
-    var preserve = false
-
-    @Flag(name: .long, help: "Have fetched files on the disk before they get their names.")
-    var fsync = false
-
-    @Option(name: .long, help: ArgumentHelp("Files at once.", valueName: "number"))
-    var jobs = 32
-
-    func validate() throws {
-        guard (1...1024).contains(jobs) else { throw ValidationError("--jobs: 1 to 1024") }
-    }
-
-    private var options: CopyOptions {
-        var options = CopyOptions()
-        options.recursive = recursive
-        options.preserve = preserve
-        options.synchronize = fsync
-        options.jobs = jobs
-        return options
-    }
+    @OptionGroup(title: "What is copied, and how") var rules: RuleArguments
 
     /// Runs a copy with its display, and says what came of it.
     ///
     /// - Throws: ``ExitStatus`` where not all of it was done.
     func run(
         _ name: RemoteName, _ connection: ConnectionOptions, label: String,
-        _ body: @escaping @Sendable (Copy) async throws -> Report
+        _ placement: Copy.Placement, _ body: @escaping @Sendable (Copy) async throws -> Report
     ) async throws {
         let progress = Progress()
-        let options = options
+        let rules = try rules.rules(for: placement)
         let display = connection.quiet ? nil : ProgressDisplay(progress, label: label)
         let start = Seconds.now
         let report: Report
         do {
             report = try await connection.withRemote(name) { remote in
-                try await body(Copy(remote: remote, options: options, progress: progress))
+                try await body(Copy(remote: remote, rules: rules, progress: progress))
             }
             display?.stop()
         } catch {

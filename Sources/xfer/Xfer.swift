@@ -20,7 +20,7 @@ struct Xfer: AsyncParsableCommand {
             130 interrupted.
             """,
         version: "0.1.0",
-        subcommands: [Get.self, Put.self, List.self, Serve.self, PKI.self])
+        subcommands: [Get.self, Put.self, Sync.self, List.self, Serve.self, PKI.self])
 
     /// Not asynchronous itself: signals are blocked before the first thread of Swift's pool starts, which inherits that; and
     /// what blocks runs here, on the main thread.

@@ -94,7 +94,7 @@ import Testing
         let report = try await withMount(server) { remote, _ in
             var options = CopyOptions()
             options.recursive = true
-            return try await Copy(remote: remote, options: options, progress: Progress())
+            return try await Copy(remote: remote, rules: options, progress: Progress())
                 .get("/data", to: directory.path + "/copy")
         }
         #expect(report.files == 2 && report.failures.count == 1)

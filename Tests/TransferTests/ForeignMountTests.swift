@@ -246,7 +246,7 @@ import Testing
         let notes = try await withMount(server) { remote, notes in
             let entries = try await Listing.read(remote, path: "/data")
             #expect(entries.count == 1)
-            let copy = Copy(remote: remote, options: CopyOptions(), progress: Progress())
+            let copy = Copy(remote: remote, rules: CopyOptions(), progress: Progress())
             let got = try await copy.get("/data/file", to: path)
             let put = try await copy.put(path, to: "/data/copy")
             #expect(got.failures.isEmpty && put.failures.isEmpty, "\(got.failures) \(put.failures)")

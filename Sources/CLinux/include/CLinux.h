@@ -63,6 +63,10 @@ enum clinux_file_system {
 // statx(2): when an object was made. Returns 1, 0 where the file system does not say, or -1.
 int clinux_birth_time(int directory, const char *path, int flags, int64_t *seconds, uint32_t *nanoseconds);
 
+// memfd_create(2), close-on-exec; fallocate(2) with FALLOC_FL_PUNCH_HOLE, the size kept.
+int clinux_memory_file(const char *name);
+int clinux_punch_hole(int file, int64_t offset, int64_t count);
+
 // Descriptor passing, unix(7). `count` at most CLINUX_MAX_PASSED. The receiver gets close-on-exec descriptors.
 enum { CLINUX_MAX_PASSED = 4 };
 ssize_t clinux_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);

@@ -52,3 +52,6 @@ package struct CopyRules: Sendable {
 
     package init() {}
 }
+
+/// What it was called before there were rules.
+package typealias CopyOptions = CopyRules

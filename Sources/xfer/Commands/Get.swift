@@ -5,28 +5,27 @@ struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Fetch files from a server.",
         discussion: """
-            A destination that is a directory gets the file or, with -r, the directory in it; otherwise it is the copy's name.
+            A destination that is a directory gets the files or, with -r, the directories in it; otherwise it is the copy's \
+            name. With -p or -a, files that are there with the same size and time are not copied again.
 
               xfer get server:/data/report.pdf .
-              xfer get -rp -o cafile=ca.pem,cert=me.pem,key=me.key server:/data/2026 archive
+              xfer get server:/data/a.txt server:/data/b.txt letters
+              xfer get -a -o cafile=ca.pem,cert=me.pem,key=me.key server:/data/2026 archive
+              xfer get -r --exclude '*.tmp' server:/data/2026 archive
             """)
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var copy: CopyArguments
 
-    @Argument(help: "What to fetch: host:/export/path.")
-    var source: String
-
-    @Argument(help: "Where to: a directory or a name. The working directory where left out.")
-    var destination: String = "."
+    @Argument(
+        help:
+            "What to fetch, host:/export/path, and where to: a directory or a name; the working directory if left out.")
+    var places: [String]
 
     func run() async throws {
-        guard let name = try Place.remote(source) else {
-            throw UsageError("'\(source)' is a local path; what to fetch is written host:/export/path")
-        }
-        let destination = destination
-        try await copy.run(name, connection, label: name.lastComponent ?? name.path) {
-            try await $0.get(name.path, to: destination)
+        let (sources, destination) = try Places.fetched(places)
+        try await copy.run(sources.name, connection, label: sources.label, .named) {
+            try await $0.get(sources.sources, to: destination, .named)
         }
     }
 }

@@ -4,88 +4,80 @@ import NFS
 import SystemPackage
 
 /// Pushes one file: into a temporary name beside the target, committed, and renamed into place.
-struct FilePush {
+struct FilePush: FileMover {
+    typealias Source = LocalTree
+    typealias Target = RemoteTree
+
     let remote: Remote
-    let options: CopyOptions
+    let rules: CopyRules
     let progress: Progress
 
     /// How often a file is written again because the server lost what it had not committed.
     private static let rounds = 5
 
-    /// - Parameters:
-    ///   - name: of a regular file in `source`.
-    ///   - following: whether `name` may be a symbolic link to one: where a person named it, as cp(1) has it.
-    ///   - target: the directory on the server, its path in `directoryPath`.
-    ///   - final: the file's name there; what has it now is replaced in one step.
-    /// - Returns: bytes of the file.
-    func run(
-        _ source: LocalDirectory, _ name: FileName, following: Bool = false, into target: FileHandle,
-        _ directoryPath: String, as final: FileName
+    func copy(
+        _ name: FileName, _ node: Node, in source: LocalDirectory, following: Bool, to target: RemoteDirectory,
+        as final: FileName
     ) async throws -> UInt64 {
         let subject = source.name(name)
-        let path = "\(directoryPath)/\(final)"
+        let path = "\(target.path)/\(final)"
         let file = try local(subject) { () throws(SystemError) in
-            SharedDescriptor(try source.open(name, O_RDONLY | (following ? 0 : O_NOFOLLOW)))
+            SharedDescriptor(try source.open(name, O_RDONLY | O_NONBLOCK | (following ? 0 : O_NOFOLLOW)))
         }
-        let before = try local(subject) { () throws(SystemError) in try Files.status(file.raw) }
-        let flight = progress.begin(subject, bytes: UInt64(clamping: before.st_size))
+        let before = try local(subject) { () throws(SystemError) in FileAttributes(try Files.status(file.raw)) }
+        // Since it was listed it may have become a FIFO, which has no end.
+        guard before.type == .regular else { throw TransferError(.sourceChanged, "\(subject): is no regular file") }
+        let flight = progress.begin(subject, bytes: before.size)
         var isDone = false
         defer { progress.end(flight, isDone: isDone) }
-        let temporary = TemporaryName.make(for: final)
-        let place = DirectoryOperation(target, temporary)
-        let created = try await create(place, path)
+        let part = try await RemotePart(of: final, in: target, on: remote)
         do {
-            let handle: FileHandle
-            if let object = created.object {
-                handle = object
-            } else {
-                handle = try await remote.lookup(temporary, in: target, path: path).handle
+            let missing = try await missing(file, before, part, flight)
+            try await write(missing, of: file, to: part.handle, path, source: subject, flight)
+            let after = try local(subject) { () throws(SystemError) in FileAttributes(try Files.status(file.raw)) }
+            guard after.size == before.size, after.modificationTime == before.modificationTime else {
+                throw TransferError(.sourceChanged, "\(subject): changed while it was read")
             }
-            try await write(file, size: UInt64(clamping: before.st_size), to: handle, path, source: subject, flight)
-            let after = try local(subject) { () throws(SystemError) in try Files.status(file.raw) }
-            guard after.st_size == before.st_size, after.st_mtim.tv_sec == before.st_mtim.tv_sec,
-                after.st_mtim.tv_nsec == before.st_mtim.tv_nsec
-            else { throw TransferError(.sourceChanged, "\(subject): changed while it was read") }
             _ = try await remote.session.nfs(
-                NFS.SetAttr.self, NFS.SetAttr.Arguments(handle, attributes(before)), subject: path)
-            try await remote.publish(temporary, as: final, in: target, handle, path)
+                NFS.SetAttr.self, NFS.SetAttr.Arguments(part.handle, attributes(before)), subject: path)
+            try await part.publish()
         } catch {
             // What was begun is taken back; the error that matters is the one that is thrown.
-            _ = try? await remote.session.nfs(NFS.Remove.self, place, subject: path)
+            await part.discard()
             throw error
         }
         isDone = true
-        return UInt64(clamping: before.st_size)
+        return before.size
     }
 
-    /// EXCLUSIVE, which may be sent twice to any server; GUARDED where the server cannot do that (RFC 1813 section 3.3.8).
-    private func create(_ place: DirectoryOperation, _ path: String) async throws -> NFS.Created {
-        do {
-            return try await remote.session.nfs(
-                NFS.Create.self, NFS.Create.Arguments(place, .exclusive(UInt64.random(in: 0 ... .max))), subject: path)
-        } catch let error as NFSError where error.status == .notSupported {
-            return try await remote.session.nfs(
-                NFS.Create.self, NFS.Create.Arguments(place, .guarded(SetAttributes(mode: 0o600))),
-                subject: path)
+    /// The ranges that have to be written: all of it, less what an earlier run has left and is right.
+    private func missing(
+        _ file: SharedDescriptor, _ source: FileAttributes, _ part: RemotePart, _ flight: FileInFlight
+    ) async throws -> [Range<UInt64>] {
+        let size = source.size
+        if part.left > 0 {
+            // What an earlier run has left may be longer.
+            _ = try await remote.session.nfs(
+                NFS.SetAttr.self, NFS.SetAttr.Arguments(part.handle, SetAttributes(size: size)), subject: part.path)
         }
+        return size == 0 ? [] : [0..<size]
     }
 
-    private func attributes(_ status: stat) -> SetAttributes {
-        // An EXCLUSIVE CREATE may have kept its verifier in the times (RFC 1813 section 3.3.8): both are set.
-        SetAttributes(
-            mode: options.mode(UInt32(status.st_mode)),
-            accessTime: options.preserve ? .at(NFSTime(status.st_atim)) : .now,
-            modificationTime: options.preserve ? .at(NFSTime(status.st_mtim)) : .now)
+    /// An EXCLUSIVE CREATE may have kept its verifier in the mode and the times (RFC 1813 section 3.3.8): all are set.
+    private func attributes(_ source: FileAttributes) -> SetAttributes {
+        var attributes = rules.attributes(source)
+        if !rules.preserve { (attributes.accessTime, attributes.modificationTime) = (.now, .now) }
+        return attributes
     }
 
     /// Writes all of it, many WRITEs in flight, and commits; what the server lost by restarting in between is written
     /// again (RFC 1813 section 3.3.7: the verifier changes when uncommitted data may be lost).
     private func write(
-        _ file: SharedDescriptor, size: UInt64, to target: FileHandle, _ path: String, source: String,
+        _ missing: [Range<UInt64>], of file: SharedDescriptor, to target: FileHandle, _ path: String, source: String,
         _ flight: FileInFlight
     ) async throws {
-        if size == 0 { return }
-        var ranges = [0..<size]
+        var ranges = missing
+        if ranges.isEmpty { return }
         for _ in 1...Self.rounds {
             let uncommitted = try await write(ranges, file, to: target, path, source: source, flight)
             // A server that answers FILE_SYNC has all of it on the disk.

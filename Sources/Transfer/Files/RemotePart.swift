@@ -1,0 +1,66 @@
+import Kernel
+import NFS
+
+/// A file on a server that is not finished: at a temporary name beside the target until it is.
+struct RemotePart: Sendable {
+    /// For messages: its final name.
+    let path: String
+    let handle: FileHandle
+    /// Bytes that an earlier run has left.
+    let left: UInt64
+    private let remote: Remote
+    private let directory: FileHandle
+    private let name: FileName
+    private let claim: TemporaryClaim
+
+    /// Finds the part that an earlier run of this user has left, or makes a new one.
+    init(of name: FileName, in directory: RemoteDirectory, on remote: Remote) async throws {
+        self.name = name
+        self.remote = remote
+        self.directory = directory.handle
+        path = "\(directory.path)/\(name)"
+        claim = TemporaryClaim(name, in: "\(remote.session.host) \(directory.handle.bytes)")
+        let place = DirectoryOperation(directory.handle, claim.name)
+        do {
+            handle = try await Self.make(place, path, remote)
+            left = 0
+        } catch let error as NFSError where error.status == .exists {
+            let old = try await remote.lookup(claim.name, in: directory.handle, path: path)
+            if old.attributes.type == .regular, old.attributes.linkCount == 1, old.attributes.mode & 0o022 == 0 {
+                (handle, left) = (old.handle, old.attributes.size)
+            } else {
+                _ = try await remote.session.nfs(NFS.Remove.self, place, subject: path)
+                handle = try await Self.make(place, path, remote)
+                left = 0
+            }
+        }
+    }
+
+    /// EXCLUSIVE, which may be sent twice to any server; GUARDED where the server cannot do that (RFC 1813 section 3.3.8).
+    private static func make(
+        _ place: DirectoryOperation, _ path: String, _ remote: Remote
+    ) async throws -> FileHandle {
+        let created: NFS.Created
+        do {
+            created = try await remote.session.nfs(
+                NFS.Create.self, NFS.Create.Arguments(place, .exclusive(UInt64.random(in: 0 ... .max))), subject: path)
+        } catch let error as NFSError where error.status == .notSupported {
+            created = try await remote.session.nfs(
+                NFS.Create.self, NFS.Create.Arguments(place, .guarded(SetAttributes(mode: 0o600))),
+                subject: path)
+        }
+        if let object = created.object { return object }
+        return try await remote.lookup(place.name, in: place.directory, path: path).handle
+    }
+
+    /// Gives it its final name; what has that now is replaced.
+    func publish() async throws {
+        try await remote.publish(claim.name, as: name, in: directory, handle, path)
+    }
+
+    /// That this can fail too changes nothing for anybody: the next run finds it.
+    func discard() async {
+        _ = try? await remote.session.nfs(
+            NFS.Remove.self, DirectoryOperation(directory, claim.name), subject: path)
+    }
+}

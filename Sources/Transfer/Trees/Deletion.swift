@@ -1,0 +1,234 @@
+import NFS
+import Synchronization
+
+/// `--delete`: takes away what the target has and the source has not, when everything is copied.
+///
+/// Nothing is deleted where the source could not be read as a whole, where it is more than `--max-delete` allows, or
+/// where nothing at all in the target is in the source: then somebody has named the wrong directory.
+final class Deletion<Target: WritableTree>: Sendable {
+    private let target: Target
+    private let rules: CopyRules
+    private let progress: Progress
+    private let gatherer: Gatherer
+    private let state = Mutex(State())
+
+    private struct State {
+        var doomed: [Doomed] = []
+        var isForbidden = false
+        /// Names at the top that the source has too.
+        var keptAtTop: Int?
+        var deleted = 0
+    }
+
+    private struct Doomed: Sendable {
+        let directory: RelativePath
+        let names: [FileName]
+        /// What the directory gets when they are gone.
+        let attributes: SetAttributes
+    }
+
+    init(in target: Target, rules: CopyRules, progress: Progress, gatherer: Gatherer) {
+        self.target = target
+        self.rules = rules
+        self.progress = progress
+        self.gatherer = gatherer
+    }
+
+    /// Not all of the source is known.
+    func forbid() { state.withLock { $0.isForbidden = true } }
+
+    /// - Parameter kept: how many names of the directory the source has too.
+    func note(_ names: [FileName], in directory: RelativePath, keeping kept: Int, _ attributes: SetAttributes) {
+        state.withLock {
+            $0.doomed.append(Doomed(directory: directory, names: names, attributes: attributes))
+            if directory.components.isEmpty { $0.keptAtTop = kept }
+        }
+    }
+
+    /// Deletes what was noted.
+    func run(in top: Target.Directory) async {
+        let (doomed, isForbidden, keptAtTop) = state.withLock { ($0.doomed, $0.isForbidden, $0.keptAtTop) }
+        if doomed.isEmpty { return }
+        do {
+            if isForbidden {
+                throw TransferError(
+                    .local, "\(target.path(top)): nothing is deleted, since not all of the source could be read")
+            }
+            let plan = try await plan(doomed, top)
+            let count = plan.reduce(0) { $0 + $1.entries.reduce(0) { $0 + $1.count } }
+            try check(count, keptAtTop, top)
+            for item in plan { await delete(item) }
+        } catch {
+            gatherer.fail(error)
+            // Their times were left for the deletions.
+            for item in doomed { await restore(item, top) }
+        }
+    }
+
+    // MARK: What is to go
+
+    private struct Directory: Sendable {
+        let doomed: Doomed
+        let place: Target.Directory
+        let entries: [Entry]
+    }
+
+    /// A name to delete, with what is in it.
+    private final class Entry: Sendable {
+        let name: FileName
+        let node: Node
+        let path: RelativePath
+        let children: [Entry]
+        /// Something in it is excluded, and stays: then it stays too.
+        let isKept: Bool
+        /// Itself and what is in it.
+        let count: Int
+
+        init(_ name: FileName, _ node: Node, _ path: RelativePath, _ children: [Entry], isKept: Bool) {
+            self.name = name
+            self.node = node
+            self.path = path
+            self.children = children
+            self.isKept = isKept
+            count = children.reduce(isKept ? 0 : 1) { $0 + $1.count }
+        }
+    }
+
+    private func plan(_ doomed: [Doomed], _ top: Target.Directory) async throws -> [Directory] {
+        var plan: [Directory] = []
+        for item in doomed {
+            let place = try await open(item.directory, top)
+            let index = try await target.index(place)
+            var entries: [Entry] = []
+            for name in item.names {
+                guard let node = try await target.find(name, in: place, index) else { continue }
+                if let entry = try await entry(name, node, in: place, item.directory / name) { entries.append(entry) }
+            }
+            plan.append(Directory(doomed: item, place: place, entries: entries))
+        }
+        return plan
+    }
+
+    /// - Returns: nil for what is excluded, which stays.
+    private func entry(
+        _ name: FileName, _ node: Node, in directory: Target.Directory, _ path: RelativePath
+    ) async throws -> Entry? {
+        let isDirectory = node.type == .directory
+        guard rules.filter.admits(path.components, isDirectory: isDirectory) else { return nil }
+        guard isDirectory else { return Entry(name, node, path, [], isKept: false) }
+        let inner = try await target.open(name, node, in: directory)
+        var children: [Entry] = []
+        var isKept = false
+        try await target.list(inner, unreachable: { throw $0 }) { name, node in
+            if let child = try await entry(name, node, in: inner, path / name) {
+                children.append(child)
+                if child.isKept { isKept = true }
+            } else {
+                isKept = true
+            }
+        }
+        return Entry(name, node, path, children, isKept: isKept)
+    }
+
+    private func check(_ count: Int, _ keptAtTop: Int?, _ top: Target.Directory) throws {
+        if let most = rules.maxDelete {
+            guard state.withLock({ $0.deleted }) + count <= most else {
+                throw TransferError(
+                    .local, "\(target.path(top)): nothing is deleted: it would be \(count), and --max-delete is \(most)"
+                )
+            }
+        } else if keptAtTop == 0, count > 0 {
+            throw TransferError(
+                .local,
+                "\(target.path(top)): nothing is deleted: the source has nothing of what is there, and all of it, "
+                    + "\(count) in number, would go (--max-delete \(count) allows it)")
+        }
+    }
+
+    // MARK: Deleting
+
+    private func delete(_ directory: Directory) async {
+        await delete(directory.entries, in: directory.place)
+        if rules.dryRun { return }
+        do {
+            try await target.set(directory.doomed.attributes, of: directory.place)
+        } catch {
+            gatherer.fail(error)
+        }
+    }
+
+    /// Names of one directory deleted at once.
+    private static var atOnce: Int { 16 }
+
+    private func delete(_ entries: [Entry], in directory: Target.Directory) async {
+        await withTaskGroup(of: Void.self) { group in
+            for (index, entry) in entries.enumerated() {
+                if Task.isCancelled { return }
+                if index >= Self.atOnce { await group.next() }
+                group.addTask { await self.delete(entry, in: directory) }
+            }
+        }
+    }
+
+    private func delete(_ entry: Entry, in directory: Target.Directory) async {
+        do {
+            if entry.node.type == .directory {
+                let inner = try await target.open(entry.name, entry.node, in: directory)
+                await delete(entry.children, in: inner)
+                if entry.isKept { return }
+            }
+            if !rules.dryRun {
+                if entry.node.type == .directory {
+                    try await target.removeDirectory(entry.name, in: directory)
+                } else {
+                    try await target.remove(entry.name, in: directory)
+                }
+            }
+            state.withLock { $0.deleted += 1 }
+            gatherer.add { $0.deleted += 1 }
+            progress.report(Item(.delete, entry.node.type, entry.path.description))
+        } catch {
+            gatherer.fail(error)
+        }
+    }
+
+    /// Deletes what stands where something of another kind has to go.
+    ///
+    /// - Throws: where it is more than `--max-delete` allows, or could not be deleted.
+    func makeWay(
+        _ name: FileName, _ node: Node, in directory: Target.Directory, _ path: RelativePath
+    ) async throws {
+        guard let entry = try await entry(name, node, in: directory, path), !entry.isKept else {
+            throw TransferError(.local, "\(target.path(name, in: directory)): has something in it that is excluded")
+        }
+        if let most = rules.maxDelete {
+            guard state.withLock({ $0.deleted }) + entry.count <= most else {
+                throw TransferError(
+                    .local,
+                    "\(target.path(name, in: directory)): is in the way, and more to delete than --max-delete \(most)")
+            }
+        }
+        await delete(entry, in: directory)
+    }
+
+    private func restore(_ item: Doomed, _ top: Target.Directory) async {
+        if rules.dryRun { return }
+        do {
+            try await target.set(item.attributes, of: open(item.directory, top))
+        } catch {
+            gatherer.fail(error)
+        }
+    }
+
+    /// A directory that was walked through before.
+    private func open(_ path: RelativePath, _ top: Target.Directory) async throws -> Target.Directory {
+        var at = top
+        for component in path.components {
+            guard let node = try await target.find(component, in: at) else {
+                throw TransferError(.local, "\(target.path(component, in: at)): is gone")
+            }
+            at = try await target.open(component, node, in: at)
+        }
+        return at
+    }
+}

@@ -1,0 +1,142 @@
+import Checksums
+import Glibc
+import Kernel
+import NFS
+
+/// The files of this machine.
+struct LocalTree: WritableTree {
+    /// Where names of hard links are looked for.
+    let top: LocalDirectory
+
+    typealias Directory = LocalDirectory
+    /// Looked up one by one: a call to the kernel costs less than keeping all names.
+    struct Index: Sendable {}
+    typealias Location = RelativePath
+
+    func path(_ name: FileName, in directory: LocalDirectory) -> String { directory.name(name) }
+    func path(_ directory: LocalDirectory) -> String { directory.path }
+
+    func list(
+        _ directory: LocalDirectory, unreachable: (any Error) throws -> Void,
+        _ body: (FileName, Node) async throws -> Void
+    ) async throws {
+        let names = try local(directory.path) { () throws(SystemError) in try directory.entries() }
+        for name in names {
+            let found: Node?
+            do {
+                found = try node(name, in: directory)
+            } catch {
+                try unreachable(error)
+                continue
+            }
+            // Gone since the directory was read.
+            if let found { try await body(name, found) }
+        }
+    }
+
+    func index(_ directory: LocalDirectory) -> Index { Index() }
+
+    func find(_ name: FileName, in directory: LocalDirectory, _ index: Index) throws -> Node? {
+        try node(name, in: directory)
+    }
+
+    func find(_ name: FileName, in directory: LocalDirectory) throws -> Node? { try node(name, in: directory) }
+
+    func names(_ directory: LocalDirectory, _ index: Index) throws -> [FileName] {
+        try local(directory.path) { () throws(SystemError) in try directory.entries() }
+    }
+
+    func attributes(_ directory: LocalDirectory) throws -> FileAttributes {
+        try local(directory.path) { () throws(SystemError) in FileAttributes(try Files.status(directory.raw)) }
+    }
+
+    func open(_ name: FileName, _ node: Node, in directory: LocalDirectory) throws -> LocalDirectory {
+        try local(directory.name(name)) { () throws(SystemError) in try directory.directory(name) }
+    }
+
+    func readLink(_ name: FileName, _ node: Node, in directory: LocalDirectory) throws -> FileName {
+        try local(directory.name(name)) { () throws(SystemError) in try directory.readLink(name) }
+    }
+
+    func checksum(_ name: FileName, _ node: Node, in directory: LocalDirectory) throws -> FileContent {
+        try local(directory.name(name)) { () throws(SystemError) in
+            let file = try directory.open(name, O_RDONLY | O_NOFOLLOW)
+            let (checksum, count) = try FileChecksum.of(file.raw, 0..<UInt64(Int64.max), .xxh3)
+            return FileContent(size: count, checksum: checksum.bytes)
+        }
+    }
+
+    func makeDirectory(_ name: FileName, in directory: LocalDirectory) throws -> LocalDirectory {
+        try local(directory.name(name)) { () throws(SystemError) in
+            try directory.makeDirectory(name)
+            return try directory.directory(name)
+        }
+    }
+
+    func makeLink(
+        _ name: FileName, to text: FileName, _ attributes: SetAttributes, in directory: LocalDirectory
+    ) throws {
+        try local(directory.name(name)) { () throws(SystemError) in
+            try directory.replace(name) { (temporary) throws(SystemError) in
+                try directory.makeLink(temporary, to: text)
+                try LocalAttributes.set(attributes, of: temporary, in: directory, isLink: true)
+            }
+        }
+    }
+
+    func location(
+        _ name: FileName, in directory: LocalDirectory, path: RelativePath
+    ) throws -> LinkTarget<RelativePath> {
+        guard let found = try node(name, in: directory) else {
+            throw TransferError(.local, "\(directory.name(name)): is gone")
+        }
+        return LinkTarget(location: path, fileID: found.attributes.fileID)
+    }
+
+    func link(_ location: RelativePath, as name: FileName, in directory: LocalDirectory) throws {
+        try local(directory.name(name)) { () throws(SystemError) in
+            var parent = top
+            for component in location.components.dropLast() { parent = try parent.directory(component) }
+            guard let first = location.components.last else { return }
+            try directory.replace(name) { (temporary) throws(SystemError) in
+                try systemCall("linkat", on: directory.name(name)) {
+                    first.withCString { first in
+                        temporary.withCString { linkat(parent.raw, first, directory.raw, $0, 0) }
+                    }
+                }
+            }
+        }
+    }
+
+    func remove(_ name: FileName, in directory: LocalDirectory) throws {
+        _ = try local(directory.name(name)) { () throws(SystemError) in
+            try systemCall("unlinkat") { name.withCString { unlinkat(directory.raw, $0, 0) } }
+        }
+    }
+
+    func removeDirectory(_ name: FileName, in directory: LocalDirectory) throws {
+        _ = try local(directory.name(name)) { () throws(SystemError) in
+            try systemCall("unlinkat") { name.withCString { unlinkat(directory.raw, $0, AT_REMOVEDIR) } }
+        }
+    }
+
+    func set(
+        _ attributes: SetAttributes, of name: FileName, _ node: Node, in directory: LocalDirectory
+    ) throws {
+        try local(directory.name(name)) { () throws(SystemError) in
+            try LocalAttributes.set(attributes, of: name, in: directory, isLink: node.type == .symbolicLink)
+        }
+    }
+
+    func set(_ attributes: SetAttributes, of directory: LocalDirectory) throws {
+        try local(directory.path) { () throws(SystemError) in
+            try LocalAttributes.set(attributes, of: directory.raw)
+        }
+    }
+
+    private func node(_ name: FileName, in directory: LocalDirectory) throws(TransferError) -> Node? {
+        try local(directory.name(name)) { () throws(SystemError) in
+            try directory.status(name).map { Node(attributes: FileAttributes($0), handle: nil) }
+        }
+    }
+}
