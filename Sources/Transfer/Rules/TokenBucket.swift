@@ -67,6 +67,9 @@ package final class TokenBucket: Sendable {
 
     package var account: Account { state.withLock { $0.account } }
 
+    /// How many wait behind the head of the line.
+    var lineLength: Int { state.withLock { $0.waiting.count - $0.first } }
+
     /// Bytes that one call should move at most, so that calls are not seconds apart: what passes in 50 ms; a power of two,
     /// 16 KiB at least.
     package var piece: Int {

@@ -12,14 +12,15 @@ import Transfer
 /// - Parameter rpcbind: its port, which is not 111: the machine may have an rpcbind, and the user may not be root.
 func withSession<R: Sendable>(
     _ server: ForeignServer, _ words: String = "xprtsec=none", daemon: HandshakeDaemon? = nil,
-    rpcbind: UInt16? = nil, _ body: @escaping @Sendable (Session, Notes) async throws -> R
+    rpcbind: UInt16? = nil, bandwidth: TokenBucket? = nil,
+    _ body: @escaping @Sendable (Session, Notes) async throws -> R
 ) async throws -> R {
     var options = MountOptions()
     try options.apply("port=\(server.port),nconnect=1")
     try options.apply(words)
     if let rpcbind { options.rpcbindPort = rpcbind }
     let notes = Notes()
-    let session = Session(host: server.host, options: options, daemon: daemon) { notes.add($0) }
+    let session = Session(host: server.host, options: options, daemon: daemon, bandwidth: bandwidth) { notes.add($0) }
     defer { session.close() }
     return try await withTaskExecutorPreference(try EngineExecutor(threads: 2)) { try await body(session, notes) }
 }
@@ -27,9 +28,9 @@ func withSession<R: Sendable>(
 /// Runs `body` with what `xfer` would have: the server mounted in cleartext unless `options` say otherwise.
 func withMount<R: Sendable>(
     _ server: ForeignServer, _ words: String = "xprtsec=none", path: String = "/data", rpcbind: UInt16? = nil,
-    _ body: @escaping @Sendable (Remote, Notes) async throws -> R
+    bandwidth: TokenBucket? = nil, _ body: @escaping @Sendable (Remote, Notes) async throws -> R
 ) async throws -> R {
-    try await withSession(server, words, rpcbind: rpcbind) { session, notes in
+    try await withSession(server, words, rpcbind: rpcbind, bandwidth: bandwidth) { session, notes in
         try await body(try await Remote.mount(session, path: path), notes)
     }
 }
