@@ -208,20 +208,41 @@ private final class VirtualTime: Sendable {
         #expect(server.state.content.withLock { $0.reads.allSatisfy { $0.count <= 65_536 } })
     }
 
-    /// A reply that is lost has its call sent again, and its bytes counted again.
+    /// Where the connection breaks, calls are made again, and their bytes taken again.
+    @Test func whatIsFetchedAgainCountsAgain() async throws {
+        var behaviour = Behaviour()
+        behaviour.losesReply = [.read]
+        let server = try ForeignServer(behaviour: behaviour)
+        server.state.add("file", Self.content)
+        let directory = TemporaryDirectory()
+        let bucket = TokenBucket(rate: Self.rate, clock: VirtualTime().clock)
+        let report = try await withMount(server, bandwidth: bucket) { remote, _ in
+            try await Copy(remote: remote, options: CopyOptions(), progress: Progress())
+                .get("/data/file", to: directory.path)
+        }
+        #expect(report.failures.isEmpty && TestSupport.bytes(of: directory.path + "/file") == Self.content)
+        #expect(bucket.account.bytes >= 3_000_001 + 65_536)
+    }
+
+    /// A server that wants to be asked later has had the bytes of the WRITE all the same.
     @Test func aPutKeepsToItWithWhatIsSentAgain() async throws {
         var behaviour = Behaviour()
-        behaviour.losesReply = [.write]
+        behaviour.status = { procedure, count in procedure == .write && count == 1 ? .jukebox : nil }
         let server = try ForeignServer(behaviour: behaviour)
         let directory = TemporaryDirectory()
         let path = directory.path + "/source"
         try TestSupport.write(Self.content, to: path)
-        let bucket = TokenBucket(rate: Self.rate, clock: VirtualTime().clock)
-        let report = try await withMount(server, "xprtsec=none", bandwidth: bucket) { remote, _ in
+        let time = VirtualTime()
+        let bucket = TokenBucket(rate: Self.rate, clock: time.clock)
+        let start = time.now
+        let report = try await withMount(server, bandwidth: bucket) { remote, _ in
             try await Copy(remote: remote, options: CopyOptions(), progress: Progress()).put(path, to: "/data/copy")
         }
         #expect(report.failures.isEmpty)
         #expect(try server.state.bytes("copy") == Self.content)
-        #expect(bucket.account.bytes > 3_000_001)
+        let account = bucket.account.bytes
+        #expect((3_000_002...3_065_537).contains(account))
+        let due = account * 1_000_000_000 / Self.rate
+        #expect((due - 100_000_000...due + 1_000_000).contains(time.now - start))
     }
 }
