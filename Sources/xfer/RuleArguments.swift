@@ -141,8 +141,8 @@ struct RuleArguments: ParsableArguments {
             case .exclude where ["*", "**", "/*", "/**"].contains(argument.text):
                 guard let seen else { continue }
                 throw ValidationError(
-                    "--include '\(seen)' does nothing before --exclude '\(argument.text)': the last that matches counts; "
-                        + "put the exclude first, or leave it out")
+                    "--include '\(seen)' does nothing before --exclude '\(argument.text)': "
+                        + "the last that matches counts; put the exclude first, or leave it out")
             default: continue
             }
         }
@@ -237,8 +237,8 @@ struct FilterArgument: Sendable {
 
     let kind: Kind
     let text: String
-    /// Greater than that of what stands before it on the command line: the order between different options counts, which
-    /// ArgumentParser does not tell. It reads them from left to right.
+    /// Greater than that of what stands before it on the command line: the order between different options counts,
+    /// which ArgumentParser does not tell. It reads them from left to right.
     let place: Int
 
     private static let places = Atomic<Int>(0)

@@ -2,10 +2,11 @@
 package struct ByteCount: Sendable, Equatable {
     package let bytes: UInt64
 
-    /// Reads digits, with a decimal point among them or not, and a unit behind them: K, M, G, T for powers of 1000; Ki, Mi,
-    /// Gi, Ti for powers of 1024; large or small, with `B` after it or not.
+    /// Reads digits, with a decimal point among them or not, and a unit behind them: K, M, G, T for powers of 1000;
+    /// Ki, Mi, Gi, Ti for powers of 1024; large or small, with `B` after it or not.
     ///
-    /// - Returns: nil where it is something else, more than 2^64 - 1, or less than a byte and not 0. Parts of a byte are dropped.
+    /// - Returns: nil where it is something else, more than 2^64 - 1, or less than a byte and not 0. Parts of a byte are
+    ///   dropped.
     package init?(_ text: String) {
         let number = text.utf8.prefix { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
         guard let unit = Self.units[text.utf8.dropFirst(number.count).map { $0 | 0x20 }] else { return nil }
@@ -18,7 +19,8 @@ package struct ByteCount: Sendable, Equatable {
             guard total <= UInt128(UInt64.max) else { return nil }
         }
         total *= unit
-        // From the left, each digit counts a tenth of the one before; what is beyond the unit's own digits is under a byte.
+        // From the left, each digit counts a tenth of the one before; what is beyond the unit's own digits is under a
+        // byte.
         var (value, scale): (UInt128, UInt128) = (0, 1)
         let fraction = parts.count == 2 ? parts[1] : parts[0].prefix(0)
         for digit in fraction.prefix(18) { (value, scale) = (value * 10 + UInt128(digit - 0x30), scale * 10) }

@@ -2,14 +2,15 @@ package import NFS
 
 /// What is to be done about one thing of the source.
 package enum Decision: Sendable, Equatable {
-    /// It is copied, for these reasons; none where the target is not there, or where `--ignore-times` asks for no reason.
+    /// It is copied, for these reasons; none where the target is not there, or where `--ignore-times` asks for no
+    /// reason.
     case copy([Item.Reason])
     /// It has the right content, and other attributes.
     case attributesOnly([Item.Reason])
     case unchanged
     case skip(Skip)
-    /// Whether the content is the same has to be found out: of a file by checksums, of a symbolic link by READLINK. Then
-    /// ``Comparison/decide(source:target:rules:isSameContent:)`` is asked again.
+    /// Whether the content is the same has to be found out: of a file by checksums, of a symbolic link by READLINK.
+    /// Then ``Comparison/decide(source:target:rules:isSameContent:)`` is asked again.
     case needsChecksum
 
     /// Why something is left alone.
@@ -78,17 +79,17 @@ package enum Comparison {
 
     private static func isSameMode(_ source: FileAttributes, _ target: FileAttributes, _ rules: CopyRules) -> Bool {
         if rules.owner { return source.mode & 0o7777 == target.mode & 0o7777 }
-        // A copy never gets the set-ID bits of somebody else's file, and must not keep its own; but a directory's set-group-ID
-        // bit comes from the one above it.
+        // A copy never gets the set-ID bits of somebody else's file, and must not keep its own; but a directory's
+        // set-group-ID bit comes from the one above it.
         let looked: UInt32 = source.type == .directory ? 0o1777 : 0o7777
         return source.mode & 0o1777 == target.mode & looked
     }
 
     /// Whether two modification times are one, as far as both sides can tell.
     ///
-    /// A file system that counts in milliseconds or seconds cuts off the rest, so what the coarser one of both cannot say is
-    /// not compared. How coarse a side is shows in the zeros at its end. A whole even second beside one with a fraction
-    /// may be FAT's, which counts in two.
+    /// A file system that counts in milliseconds or seconds cuts off the rest, so what the coarser one of both cannot
+    /// say is not compared. How coarse a side is shows in the zeros at its end. A whole even second beside one with a
+    /// fraction may be FAT's, which counts in two.
     ///
     /// - Parameter window: seconds that they may be apart besides.
     package static func isSame(_ a: NFSTime, _ b: NFSTime, window: UInt32 = 0) -> Bool {

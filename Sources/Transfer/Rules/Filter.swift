@@ -1,10 +1,11 @@
 package import NFS
 
-/// What a copy takes and what it leaves out: `--include`, `--exclude` and `--exclude-from`, with patterns as gitignore(5)
-/// has them, of which the last that matches counts.
+/// What a copy takes and what it leaves out: `--include`, `--exclude` and `--exclude-from`, with patterns as
+/// gitignore(5) has them, of which the last that matches counts.
 ///
-/// Where there are includes and not one exclude, what is asked for is what they name: everything else stays out, but for
-/// directories, which are searched. (With gitignore's meaning alone, as with rsync's, the includes would do nothing at all.)
+/// Where there are includes and not one exclude, what is asked for is what they name: everything else stays out, but
+/// for directories, which are searched. (With gitignore's meaning alone, as with rsync's, the includes would do
+/// nothing at all.)
 package struct Filter: Sendable {
     /// What becomes of one path.
     package enum Admission: Sendable, Equatable {

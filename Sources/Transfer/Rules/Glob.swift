@@ -1,5 +1,5 @@
-/// A pattern with wildcards, compiled. Matching takes time in proportion to the text's length times the pattern's, whatever
-/// either of them is: all ways to match are followed at once.
+/// A pattern with wildcards, compiled. Matching takes time in proportion to the text's length times the pattern's,
+/// whatever either of them is: all ways to match are followed at once.
 struct Glob: Equatable, Sendable {
     private enum Token: Equatable, Sendable {
         case byte(UInt8)

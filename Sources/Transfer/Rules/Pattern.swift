@@ -1,5 +1,5 @@
-/// What is wrong with a pattern: that nothing can match it. Git takes such ones silently, and who wrote one finds what was
-/// to be left out among what was copied.
+/// What is wrong with a pattern: that nothing can match it. Git takes such ones silently, and who wrote one finds
+/// what was to be left out among what was copied.
 struct PatternError: Error, Equatable, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }

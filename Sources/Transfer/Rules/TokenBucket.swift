@@ -3,8 +3,9 @@ import Synchronization
 
 /// `--limit`: so many bytes a second, over everything that takes from it.
 ///
-/// Who takes waits in line, the head of the line alone for time: each task gets its turn, and one that is cancelled leaves
-/// the line with nothing taken. In any `t` seconds there pass no more than `rate * t` bytes, those of 50 ms, and one taker's.
+/// Who takes waits in line, the head of the line alone for time: each task gets its turn, and one that is cancelled
+/// leaves the line with nothing taken. In any `t` seconds there pass no more than `rate * t` bytes, those of 50 ms,
+/// and one taker's.
 package final class TokenBucket: Sendable {
     /// What tells the time and waits for it.
     struct Clock: Sendable {
@@ -26,7 +27,8 @@ package final class TokenBucket: Sendable {
     }
 
     private struct State {
-        /// When all bytes that were taken will have been due: nanoseconds times ``rate``, so that no part of one is lost.
+        /// When all bytes that were taken will have been due: nanoseconds times ``rate``, so that no part of one is
+        /// lost.
         var paid: UInt128
         var hasHead = false
         var nextTicket: UInt64 = 0
@@ -70,8 +72,8 @@ package final class TokenBucket: Sendable {
     /// How many wait behind the head of the line.
     var lineLength: Int { state.withLock { $0.waiting.count - $0.first } }
 
-    /// Bytes that one call should move at most, so that calls are not seconds apart: what passes in 50 ms; a power of two,
-    /// 16 KiB at least.
+    /// Bytes that one call should move at most, so that calls are not seconds apart: what passes in 50 ms; a power of
+    /// two, 16 KiB at least.
     package var piece: Int {
         var piece = 16 << 10
         while piece < 4 << 20, UInt64(piece) * 2 <= rate / 20 { piece *= 2 }

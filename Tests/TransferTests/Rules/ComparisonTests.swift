@@ -83,6 +83,15 @@ import Testing
                 == .unchanged)
     }
 
+    /// Its fraction was cut off on the way: that does not make the target the newer or the older one.
+    @Test func newerByWhatOneSideCannotSayIsNotNewer() {
+        var rules = CopyRules()
+        rules.update = true
+        let source = Self.thing(time: NFSTime(seconds: 5000 as UInt32, nanoseconds: 0))
+        #expect(Comparison.decide(source: source, target: Self.thing(size: 101), rules: rules) == .copy([.size]))
+        #expect(Comparison.decide(source: source, target: Self.thing(), rules: rules) == .unchanged)
+    }
+
     @Test(arguments: [FileType.fifo, .socket, .blockDevice, .characterDevice]) func specialFilesStay(type: FileType) {
         #expect(Comparison.decide(source: Self.thing(type), target: nil, rules: CopyRules()) == .skip(.special))
     }

@@ -1,4 +1,5 @@
 import Glibc
+import NFS
 import TestSupport
 
 /// What git itself makes of patterns and paths.
@@ -15,14 +16,10 @@ final class GitIgnore: Sendable {
         for path in paths {
             let full = Array("\(directory.path)/tree/".utf8) + path
             for end in full.indices.dropFirst() where full[end] == UInt8(ascii: "/") {
-                (full[..<end] + [0]).withUnsafeBytes {
-                    _ = mkdir($0.assumingMemoryBound(to: CChar.self).baseAddress!, 0o755)
-                }
+                _ = FileName(full[..<end]).withCString { mkdir($0, 0o755) }
             }
             guard full.last != UInt8(ascii: "/") else { continue }
-            let made = (full + [0]).withUnsafeBytes {
-                open($0.assumingMemoryBound(to: CChar.self).baseAddress!, O_CREAT | O_WRONLY, 0o644)
-            }
+            let made = FileName(full).withCString { open($0, O_CREAT | O_WRONLY, 0o644) }
             guard made >= 0 else { throw Unexpected("cannot make \(String(decoding: path, as: UTF8.self))") }
             close(made)
         }
