@@ -41,7 +41,7 @@ let package = Package(
             name: "CXXHash", path: "Sources/CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(
             name: "CProtocol", dependencies: ["CTirpc"], path: "Protocol",
-            exclude: ["README.md", "generate", "tlshandshake.x", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x"]),
+            exclude: ["README.md", "generate", "tlshandshake.x", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x", "xfer.x"]),
 
         .target(name: "CUpcall", dependencies: ["CProtocol", "CTirpc"]),
         .target(name: "CRpcbind", dependencies: ["CTirpc"]),

@@ -8,5 +8,6 @@
 #include "tlshandshake.h"
 #include "tlssd.h"
 #include "xdr_shims.h"
+#include "xfer.h"
 
 #endif

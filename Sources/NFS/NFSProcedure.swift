@@ -9,21 +9,31 @@ package struct Nothing: Hashable, Sendable {
     package init() {}
 }
 
-/// One procedure of RFC 1813 section 3.3: its arguments and its results, both ways.
-package protocol NFSProcedure {
+/// One procedure whose results begin with an nfsstat3: its arguments and its results, both ways.
+package protocol StatusProcedure {
     associatedtype Arguments: XDRValue
     associatedtype Success: Sendable
     associatedtype Failure: Sendable
     associatedtype ResultsWire
 
-    static var number: NFS.ProcedureNumber { get }
+    /// What a person calls it: `GETATTR`.
+    static var name: String { get }
     static var resultsRoutine: XDRRoutine<ResultsWire> { get }
     static var noResults: ResultsWire { get }
     static func reply(_ wire: ResultsWire) -> NFSReply<Success, Failure>
     static func wire(_ reply: NFSReply<Success, Failure>, _ arena: XDRArena) -> ResultsWire
 }
 
+/// One procedure of RFC 1813 section 3.3.
+package protocol NFSProcedure: StatusProcedure {
+    static var number: NFS.ProcedureNumber { get }
+}
+
 extension NFSProcedure {
+    package static var name: String { number.name }
+}
+
+extension StatusProcedure {
     package typealias Reply = NFSReply<Success, Failure>
 
     /// Client: the arguments' bytes.
@@ -40,8 +50,8 @@ extension NFSProcedure {
     package static func decode(_ results: UnsafeRawBufferPointer, subject: String) throws(NFSError) -> Success {
         switch decodeReply(results) {
         case .success(let success): return success
-        case .failure(let status, _): throw NFSError(status, number, subject)
-        case nil: throw NFSError(malformed: number, subject)
+        case .failure(let status, _): throw NFSError(status, procedure: name, subject)
+        case nil: throw NFSError(malformed: name, subject)
         }
     }
 
@@ -69,24 +79,32 @@ extension XDRValue {
 package struct NFSError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Nil where the reply was malformed.
     package let status: NFSStatus?
-    package let procedure: NFS.ProcedureNumber
+    package let procedure: String
     /// What the call was about.
     package let subject: String
 
-    package init(_ status: NFSStatus, _ procedure: NFS.ProcedureNumber, _ subject: String) {
+    package init(_ status: NFSStatus, procedure: String, _ subject: String) {
         self.status = status
         self.procedure = procedure
         self.subject = subject
     }
 
+    package init(_ status: NFSStatus, _ procedure: NFS.ProcedureNumber, _ subject: String) {
+        self.init(status, procedure: procedure.name, subject)
+    }
+
     package init(malformed procedure: NFS.ProcedureNumber, _ subject: String) {
+        self.init(malformed: procedure.name, subject)
+    }
+
+    package init(malformed procedure: String, _ subject: String) {
         status = nil
         self.procedure = procedure
         self.subject = subject
     }
 
     package var description: String {
-        guard let status else { return "\(subject): the server's answer to \(procedure.name) is malformed" }
-        return "\(subject): \(status.text) (\(procedure.name): \(status.name))"
+        guard let status else { return "\(subject): the server's answer to \(procedure) is malformed" }
+        return "\(subject): \(status.text) (\(procedure): \(status.name))"
     }
 }

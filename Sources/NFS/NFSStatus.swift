@@ -39,6 +39,14 @@ package struct NFSStatus: RawRepresentable, Hashable, Sendable, Error, CustomStr
     package static let badType = NFSStatus(rawValue: 10007)
     package static let jukebox = NFSStatus(rawValue: 10008)
 
+    /// XFERERR_VERIFIER of xfer.x.
+    package static let verifierChanged = NFSStatus(rawValue: 20001)
+
+    /// What XFER has besides.
+    private static let xfer: [UInt32: (name: String, text: String)] = [
+        20001: ("XFERERR_VERIFIER", "the server was restarted and may have lost what was written")
+    ]
+
     /// Every status of the RFC: its number, its name, and what a person calls it.
     private static let table: [UInt32: (name: String, text: String)] = [
         0: ("NFS3_OK", "no error"),
@@ -76,10 +84,12 @@ package struct NFSStatus: RawRepresentable, Hashable, Sendable, Error, CustomStr
     static var all: [NFSStatus] { table.keys.sorted().map { NFSStatus(rawValue: $0) } }
 
     /// The RFC's name, such as `NFS3ERR_STALE`.
-    package var name: String { Self.table[rawValue]?.name ?? "nfsstat3 \(rawValue)" }
+    package var name: String { (Self.table[rawValue] ?? Self.xfer[rawValue])?.name ?? "nfsstat3 \(rawValue)" }
 
     /// What it means, in words.
-    package var text: String { Self.table[rawValue]?.text ?? "an error that NFS version 3 does not have" }
+    package var text: String {
+        (Self.table[rawValue] ?? Self.xfer[rawValue])?.text ?? "an error that NFS version 3 does not have"
+    }
 
     package var description: String { "\(text) (\(name))" }
 

@@ -37,6 +37,14 @@ package final class XDRArena {
     }
 }
 
+extension XDRArena {
+    /// A copy of C structs.
+    func copy<Value: BitwiseCopyable>(_ values: [Value]) -> UnsafeMutablePointer<Value> {
+        let bytes = values.withUnsafeBytes { copy($0) }
+        return UnsafeMutableRawPointer(bytes).bindMemory(to: Value.self, capacity: values.count)
+    }
+}
+
 /// Encoding and decoding by libtirpc's memory streams.
 package enum XDRCoder {
     /// Encodes with `routine`.
