@@ -67,6 +67,9 @@ struct Command: ParsableCommand {
     @Flag(name: .long, help: "Tell rpcbind(8) the ports, for clients that ask it.")
     var rpcbind = false
 
+    @Flag(name: .long, help: "Answer NFS and MOUNT alone, without the extra program that xfer uses where it is there.")
+    var noXfer = false
+
     @Option(name: .long, help: ArgumentHelp("Connections at once.", valueName: "number"))
     var maximumConnections = 4096
 
@@ -143,7 +146,8 @@ struct Command: ParsableCommand {
         if let state, (try? Files.open(state, O_RDONLY | O_DIRECTORY)) == nil {
             throw ValidationError("--state: \(state) is no directory that can be read; make it first")
         }
-        let files = try FileServer(exports: try table.load(), stateDirectory: state, log: logger)
+        let files = try FileServer(
+            exports: try table.load(), stateDirectory: state, offersXfer: !noXfer, log: logger)
         var settings = FileService.Settings()
         settings.listen = listen
         settings.policy.maximumConnections = maximumConnections

@@ -15,6 +15,7 @@ package final class FileServer: Sendable {
     let cache: OpenFileCache
     let listings: DirectoryListings
     let synchronizes: Bool
+    private let offersXfer: Bool
     /// The write verifier, RFC 1813 section 3.3.7: another one with each start, and after data was lost.
     let writeVerifier = Atomic<UInt64>(UInt64.random(in: .min ... .max))
     let mounts = Mutex<[MountRecord]>([])
@@ -34,16 +35,18 @@ package final class FileServer: Sendable {
     ///   - synchronizes: whether a change of a directory is on disk before it is answered, as RFC 1813 section 4.8
     ///     asks. Without it a crash of the whole machine can lose the last changes; a crash of the server alone loses
     ///     nothing.
+    ///   - offersXfer: whether there is ``XferProgram`` beside NFS.
     /// - Throws: ``ExportError`` or ``SystemError``, which say what cannot be served and why.
     package init(
         exports: [Export], stateDirectory: String?, handles: HandleKind = .automatic,
-        cookies: ListingCookies = .automatic, openFiles: Int = 256, synchronizes: Bool = true,
+        cookies: ListingCookies = .automatic, openFiles: Int = 256, synchronizes: Bool = true, offersXfer: Bool = true,
         log: Logger = Logger(label: "FileServer")
     ) throws {
         _ = try Files.open("/proc/self/fd", O_RDONLY | O_DIRECTORY)
         seal = try HandleSeal(stateFile: stateDirectory.map { "\($0)/handle.key" })
         self.handles = handles
         self.synchronizes = synchronizes
+        self.offersXfer = offersXfer
         self.log = log
         cache = OpenFileCache(limit: openFiles)
         listings = DirectoryListings(cookies, secret: seal.secret(for: "directory cookies"))
@@ -113,8 +116,10 @@ package final class FileServer: Sendable {
         return export
     }
 
-    /// What the RPC server is to answer: NFS and MOUNT.
-    package var programs: [any Program] { [NFSProgram(self), MountProgram(self)] }
+    /// What the RPC server is to answer: NFS and MOUNT, and XFER.
+    package var programs: [any Program] {
+        [NFSProgram(self), MountProgram(self)] + (offersXfer ? [XferProgram(self)] : [])
+    }
 
     /// Closes files that no client used for `seconds`. To be called now and then: a file that somebody else removed
     /// keeps its space as long as it is open here.

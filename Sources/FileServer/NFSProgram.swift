@@ -1,5 +1,3 @@
-import Kernel
-import Logging
 import NFS
 package import RPC
 
@@ -28,7 +26,7 @@ package struct NFSProgram: Program {
         guard let procedure = NFS.ProcedureNumber(rawValue: call.procedure) else { return .procedureUnavailable }
         if procedure == .null { return .results([]) }
         let request: Request
-        switch admit(call, procedure, arguments) {
+        switch server.admit(call, arguments, failing: procedure.failure) {
         case .success(let admitted): request = admitted
         case .failure(let refusal): return refusal.answer
         }
@@ -43,48 +41,18 @@ package struct NFSProgram: Program {
         _ request: Request, _ procedure: NFS.ProcedureNumber, _ arguments: UnsafeRawBufferPointer, since: UInt64?
     ) -> Answer {
         let identity = procedure.goesByDescriptor ? nil : request.identity
-        do throws(NFSStatus) {
-            return try ThreadCredentials.perform(as: identity, orThrow: { _ in NFSStatus.serverFault }) {
-                () throws(NFSStatus) in
-                let answer = request.perform(procedure, arguments)
-                guard let since else { return answer }
-                return InterruptedRequest(request: request, since: since).answer(answer, procedure, arguments)
-            }
-        } catch {
-            server.log.error("cannot act as the caller", metadata: ["uid": "\(request.identity?.uid ?? 0)"])
-            return .systemError
+        return request.answer(as: identity) {
+            let answer = request.perform(procedure, arguments)
+            guard let since else { return answer }
+            return InterruptedRequest(request: request, since: since).answer(answer, procedure, arguments)
         }
     }
 
     package func begin(_ call: Call, arguments: UnsafeRawBufferPointer, payload count: Int) -> PayloadStart {
         guard call.procedure == NFS.ProcedureNumber.write.rawValue else { return .answered(.garbageArguments) }
-        switch admit(call, .write, arguments) {
+        switch server.admit(call, arguments, failing: NFS.ProcedureNumber.write.failure) {
         case .success(let request): return request.beginWrite(arguments, payload: count)
         case .failure(let refusal): return .answered(refusal.answer)
-        }
-    }
-
-    /// A call that gets no further.
-    private struct Refusal: Error {
-        let answer: Answer
-    }
-
-    /// Whether the call may come to the export of the handle that its arguments begin with: all procedures' but NULL's do.
-    private func admit(
-        _ call: Call, _ procedure: NFS.ProcedureNumber, _ arguments: UnsafeRawBufferPointer
-    ) -> Result<Request, Refusal> {
-        guard let handle = FileHandle(firstOf: arguments) else { return .failure(Refusal(answer: .garbageArguments)) }
-        do throws(NFSStatus) {
-            switch try server.export(of: handle).admit(call) {
-            case .admitted(let caller): return .success(Request(server: server, caller: caller))
-            case .refused(let status): throw status
-            case .denied(let status, let reason):
-                server.log.warning(
-                    "a call is refused", metadata: ["peer": "\(call.peer.address)", "reason": "\(reason)"])
-                return .failure(Refusal(answer: .denied(status)))
-            }
-        } catch {
-            return .failure(Refusal(answer: procedure.failure(error)))
         }
     }
 }
@@ -132,15 +100,5 @@ extension NFS.ProcedureNumber {
             case .rename: 4
             }
         return .results(status.rawValue.bigEndianBytes + [UInt8](repeating: 0, count: 4 * absent))
-    }
-}
-
-extension FileHandle {
-    /// The handle that encoded arguments begin with; nil where they do not.
-    fileprivate init?(firstOf arguments: UnsafeRawBufferPointer) {
-        guard let length = UInt32(bigEndianBytes: arguments.prefix(4)).map(Int.init), length <= Self.limit,
-            arguments.count >= 4 + length
-        else { return nil }
-        self.init(Array(arguments[4..<(4 + length)]))
     }
 }

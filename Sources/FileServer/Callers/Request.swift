@@ -1,9 +1,10 @@
 import Glibc
 import Kernel
+import Logging
 import NFS
 import RPC
 
-/// One call of NFS version 3, admitted to an export. Each procedure is a function of it, in Procedures/.
+/// One call of NFS version 3 or of XFER, admitted to an export. Each procedure is a function of it, in Procedures/ and Xfer/.
 ///
 /// The thread acts as the caller while a procedure runs, but for the procedures that touch data by descriptors: see
 /// ``NFS/ProcedureNumber/goesByDescriptor``. What needs the server's own rights says so, with
@@ -20,9 +21,21 @@ struct Request {
     }
 
     /// Encoded results. What the server itself made always fits the limits; should it not, that is its fault.
-    func answer<P: NFSProcedure>(_: P.Type, _ reply: P.Reply) -> Answer {
+    func answer<P: StatusProcedure>(_: P.Type, _ reply: P.Reply) -> Answer {
         guard let bytes = try? P.encode(reply) else { return .systemError }
         return .results(bytes)
+    }
+
+    /// An answer that is found acting as `identity`; SYSTEM_ERR where the kernel does not let the thread.
+    func answer(as identity: FileIdentity?, _ body: () -> Answer) -> Answer {
+        do throws(NFSStatus) {
+            return try ThreadCredentials.perform(as: identity, orThrow: { _ in NFSStatus.serverFault }) {
+                () throws(NFSStatus) in body()
+            }
+        } catch {
+            server.log.error("cannot act as the caller", metadata: ["uid": "\(identity?.uid ?? 0)"])
+            return .systemError
+        }
     }
 
     /// Puts a directory's change on disk, where that is asked for.

@@ -21,10 +21,7 @@ extension Request {
             guard !object.isDirectory else { throw .invalid }
             let name = try arguments.link.name.checked(dots: .exists)
             try nfs { () throws(SystemError) in
-                // By /proc: linking a descriptor itself takes a capability.
-                try FileCalls.at("linkat", name) {
-                    linkat(AT_FDCWD, FileCalls.proc(object.path.raw), found.path.raw, $0, AT_SYMLINK_FOLLOW)
-                }
+                try FileCalls.link(object.path.raw, name, in: found.path.raw)
             }
             found.export.strategy.moved(object.identity, to: Place(directory: found.identity, name: name))
             try synchronize(found)

@@ -37,7 +37,8 @@ extension Request {
         }
     }
 
-    private func move(
+    /// renameat(2), and what the server knows of both names.
+    func move(
         _ oldName: FileName, in source: OpenFile, to newName: FileName, in target: OpenFile
     ) throws(NFSStatus) {
         let object = try nfs { () throws(SystemError) in try FileCalls.status(at: source.path.raw, oldName) }

@@ -33,13 +33,18 @@ extension OpenFile {
     func set(_ attributes: SetAttributes) throws(NFSStatus) {
         // A symbolic link has no mode, and what chmod(2) makes of that depends on the kernel.
         if type == S_IFLNK, attributes.mode != nil { throw .notSupported }
-        let proc = FileCalls.proc(path.raw)
         if let size = attributes.size {
             try requireRegular()
             guard let size = off_t(exactly: size) else { throw .fileTooBig }
             let writer = try writer()
             try nfs { () throws(SystemError) in _ = try systemCall("ftruncate") { ftruncate(writer.raw, size) } }
         }
+        try Self.set(attributes, of: path.raw)
+    }
+
+    /// All but the size, of an object that is open.
+    static func set(_ attributes: SetAttributes, of descriptor: Int32) throws(NFSStatus) {
+        let proc = FileCalls.proc(descriptor)
         if attributes.uid != nil || attributes.gid != nil {
             // chown(2) takes -1 for "leave it alone": it is no owner that could be stored, RFC 1813 section 3.3.2.
             guard attributes.uid != .max, attributes.gid != .max else { throw .invalid }

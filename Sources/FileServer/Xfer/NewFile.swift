@@ -1,0 +1,118 @@
+import CLinux
+import Glibc
+import Kernel
+import NFS
+import SystemPackage
+
+/// A file in the making: without a name where the file system can (O_TMPFILE, open(2)), otherwise under a temporary one.
+/// It is gone when this object is, unless it was given its final name.
+final class NewFile: @unchecked Sendable {
+    // Unchecked: one call has it, and its thread.
+
+    /// Open for reading and writing.
+    let descriptor: SharedDescriptor
+    private let directory: OpenFile
+    private let temporary: FileName
+    private let creator: FileIdentity?
+    /// Whether it has the temporary name.
+    private var isNamed: Bool
+
+    /// Creates it, as whom the thread acts as. What has the temporary name is removed only where it is needed: it is a
+    /// killed server's.
+    ///
+    /// - Parameter creator: who that is.
+    init(in directory: OpenFile, temporary: FileName, creator: FileIdentity?) throws(NFSStatus) {
+        self.directory = directory
+        self.temporary = temporary
+        self.creator = creator
+        (descriptor, isNamed) = try Self.open(in: directory, temporary)
+    }
+
+    deinit {
+        guard isNamed else { return }
+        // The connection may have ended on a thread that is nobody's.
+        _ = try? ThreadCredentials.perform(as: creator, orThrow: { $0 }) { () throws(SystemError) in try unlink() }
+    }
+
+    private static func open(
+        in directory: OpenFile, _ temporary: FileName
+    ) throws(NFSStatus) -> (SharedDescriptor, isNamed: Bool) {
+        do throws(SystemError) {
+            let opened = try FileCalls.open(
+                beneath: directory.path.raw, ".", O_RDWR | Int32(CLINUX_O_TMPFILE), mode: 0o600)
+            return (SharedDescriptor(opened), false)
+        } catch {
+            // What file systems without it say; EISDIR and ENOENT are a kernel's that does not know it (open(2)).
+            let isLacking: [Errno] = [.notSupported, .isDirectory, .noSuchFileOrDirectory, .invalidArgument]
+            guard isLacking.contains(error.errno) else { throw NFSStatus(error.errno) }
+        }
+        let opened = try replacing(temporary, in: directory) { () throws(SystemError) in
+            try FileCalls.open(
+                beneath: directory.path.raw, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+        }
+        return (SharedDescriptor(opened), true)
+    }
+
+    /// Makes the temporary name by `body`; what has it already is removed.
+    private static func replacing<R: ~Copyable>(
+        _ temporary: FileName, in directory: OpenFile, _ body: () throws(SystemError) -> R
+    ) throws(NFSStatus) -> R {
+        for _ in 0..<10 {
+            do throws(SystemError) {
+                return try body()
+            } catch {
+                guard error.errno == .fileExists else { throw NFSStatus(error.errno) }
+            }
+            do throws(SystemError) {
+                try FileCalls.at("unlinkat", temporary) { unlinkat(directory.path.raw, $0, 0) }
+            } catch {
+                guard error.errno == .noSuchFileOrDirectory else { throw NFSStatus(error.errno) }
+            }
+        }
+        throw .jukebox
+    }
+
+    private func unlink() throws(SystemError) {
+        try FileCalls.at("unlinkat", temporary) { unlinkat(directory.path.raw, $0, 0) }
+        isNamed = false
+    }
+
+    /// Gives it its final name, in one step.
+    ///
+    /// - Parameter rename: moves the temporary name over the final one.
+    /// - Throws: NFS3ERR_EXIST where the name is taken and `existing` keeps what has it.
+    func publish(
+        as name: FileName, _ existing: Xfer.Existing, rename: (FileName) throws(NFSStatus) -> Void
+    ) throws(NFSStatus) {
+        if existing == .keep || !isNamed {
+            do throws(SystemError) {
+                try FileCalls.link(descriptor.raw, name, in: directory.path.raw)
+                if isNamed { try unlink() }
+                return
+            } catch {
+                guard error.errno == .fileExists, existing == .replace else { throw NFSStatus(error.errno) }
+            }
+        }
+        if !isNamed {
+            try Self.replacing(temporary, in: directory) { () throws(SystemError) in
+                try FileCalls.link(descriptor.raw, temporary, in: directory.path.raw)
+            }
+            isNamed = true
+        }
+        try rename(temporary)
+        isNamed = false
+    }
+
+    /// Whether a file has the same bytes and mode: what an earlier process may have made of the same call.
+    ///
+    /// - Parameter count: bytes of this one, at most ``FileServer/putMaximum``.
+    func isSame(as name: FileName, count: Int) throws(NFSStatus) -> Bool {
+        let own = descriptor.raw
+        return try nfs { () throws(SystemError) in
+            let other = try FileCalls.open(beneath: directory.path.raw, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+            let (mine, found) = (try Files.status(own), try Files.status(other.raw))
+            guard found.st_mode == mine.st_mode, found.st_size == mine.st_size else { return false }
+            return try Files.read(own, count: count, at: 0) == Files.read(other.raw, count: count, at: 0)
+        }
+    }
+}
