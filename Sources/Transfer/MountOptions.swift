@@ -45,6 +45,8 @@ package struct MountOptions: Sendable, Equatable {
     package var isHard = false
     /// `ro`
     package var readOnly = false
+    /// `xfer`, `noxfer`: whether the server's extra program is used where it has one.
+    package var usesXfer = true
     /// `tlscertname=`: the name the server's certificate must carry instead of the host's.
     package var certificateName: String?
     /// `cafile=`, `cert=`, `key=`: PEM files, for the private tlscd.
@@ -99,6 +101,9 @@ package struct MountOptions: Sendable, Equatable {
         case "resvport", "noresvport":
             try flag(name, value)
             reservedPort = name == "resvport"
+        case "xfer", "noxfer":
+            try flag(name, value)
+            usesXfer = name == "xfer"
         case "hard", "soft":
             try flag(name, value)
             isHard = name == "hard"

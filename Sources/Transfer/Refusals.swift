@@ -35,6 +35,7 @@ extension MountOptions {
         case NFS.program: "NFS"
         case Mount.program: "MOUNT"
         case Portmapper.program: "rpcbind"
+        case Xfer.program: "XFER"
         default: "program \(number)"
         }
     }

@@ -12,9 +12,11 @@ package final class Remote: Sendable {
     package let writeSize: Int
     package let directorySize: Int
     private let export: String
-    private let root: FileHandle
+    let root: FileHandle
     /// The server has no READDIRPLUS, or none that works: known since the first try.
     let lacksReadDirPlus = Atomic<Bool>(false)
+    /// What ``xfer()`` has learnt.
+    let xferSupport = XferSupport()
 
     /// An object on the server.
     package struct Object: Sendable {

@@ -182,13 +182,14 @@ package final class Session: Sendable {
     /// - Parameters:
     ///   - subject: what it is about, for errors: a path.
     ///   - localName: the file at this end that the payload comes from or goes to, for its errors.
+    ///   - isLong: the server takes its time, or the arguments have the payload: over any of the connections.
     func call(
         program: UInt32 = NFS.program, version: UInt32 = NFS.version, procedure: UInt32, arguments: [UInt8],
         payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, subject: String,
-        localName: String? = nil
+        localName: String? = nil, isLong: Bool = false
     ) async throws -> Client.Reply {
         let bytes = max(payload?.count ?? 0, sink?.limit ?? 0)
-        let bulk = bytes >= Self.bulkSize
+        let bulk = isLong || bytes >= Self.bulkSize
         let transaction = transactions.wrappingAdd(1, ordering: .relaxed).oldValue
         var attempt = 1
         while true {
