@@ -16,6 +16,7 @@ package final class FileServer: Sendable {
     let listings: DirectoryListings
     let synchronizes: Bool
     private let offersXfer: Bool
+    let unnamedFiles: Bool
     /// The write verifier, RFC 1813 section 3.3.7: another one with each start, and after data was lost.
     let writeVerifier = Atomic<UInt64>(UInt64.random(in: .min ... .max))
     let mounts = Mutex<[MountRecord]>([])
@@ -36,17 +37,19 @@ package final class FileServer: Sendable {
     ///     asks. Without it a crash of the whole machine can lose the last changes; a crash of the server alone loses
     ///     nothing.
     ///   - offersXfer: whether there is ``XferProgram`` beside NFS.
+    ///   - unnamedFiles: whether a file of a PUT has no name until it is whole, where the file system can do that.
     /// - Throws: ``ExportError`` or ``SystemError``, which say what cannot be served and why.
     package init(
         exports: [Export], stateDirectory: String?, handles: HandleKind = .automatic,
         cookies: ListingCookies = .automatic, openFiles: Int = 256, synchronizes: Bool = true, offersXfer: Bool = true,
-        log: Logger = Logger(label: "FileServer")
+        unnamedFiles: Bool = true, log: Logger = Logger(label: "FileServer")
     ) throws {
         _ = try Files.open("/proc/self/fd", O_RDONLY | O_DIRECTORY)
         seal = try HandleSeal(stateFile: stateDirectory.map { "\($0)/handle.key" })
         self.handles = handles
         self.synchronizes = synchronizes
         self.offersXfer = offersXfer
+        self.unnamedFiles = unnamedFiles
         self.log = log
         cache = OpenFileCache(limit: openFiles)
         listings = DirectoryListings(cookies, secret: seal.secret(for: "directory cookies"))

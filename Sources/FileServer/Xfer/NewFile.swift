@@ -20,12 +20,20 @@ final class NewFile: @unchecked Sendable {
     /// Creates it, as whom the thread acts as. What has the temporary name is removed only where it is needed: it is a
     /// killed server's.
     ///
-    /// - Parameter creator: who that is.
-    init(in directory: OpenFile, temporary: FileName, creator: FileIdentity?) throws(NFSStatus) {
+    /// - Parameters:
+    ///   - creator: who that is.
+    ///   - isUnnamed: whether it has no name where the file system can do that.
+    init(
+        in directory: OpenFile, temporary: FileName, creator: FileIdentity?, isUnnamed: Bool = true
+    ) throws(NFSStatus) {
         self.directory = directory
         self.temporary = temporary
         self.creator = creator
-        (descriptor, isNamed) = try Self.open(in: directory, temporary)
+        if isUnnamed, let unnamed = try Self.unnamed(in: directory) {
+            (descriptor, isNamed) = (unnamed, false)
+        } else {
+            (descriptor, isNamed) = (try Self.named(temporary, in: directory), true)
+        }
     }
 
     deinit {
@@ -34,27 +42,31 @@ final class NewFile: @unchecked Sendable {
         _ = try? ThreadCredentials.perform(as: creator, orThrow: { $0 }) { () throws(SystemError) in try unlink() }
     }
 
-    private static func open(
-        in directory: OpenFile, _ temporary: FileName
-    ) throws(NFSStatus) -> (SharedDescriptor, isNamed: Bool) {
+    /// Nil where the file system cannot.
+    private static func unnamed(in directory: OpenFile) throws(NFSStatus) -> SharedDescriptor? {
         do throws(SystemError) {
-            let opened = try FileCalls.open(
-                beneath: directory.path.raw, ".", O_RDWR | Int32(CLINUX_O_TMPFILE), mode: 0o600)
-            return (SharedDescriptor(opened), false)
+            return SharedDescriptor(
+                try FileCalls.open(beneath: directory.path.raw, ".", O_RDWR | Int32(CLINUX_O_TMPFILE), mode: 0o600))
         } catch {
             // What file systems without it say; EISDIR and ENOENT are a kernel's that does not know it (open(2)).
             let isLacking: [Errno] = [.notSupported, .isDirectory, .noSuchFileOrDirectory, .invalidArgument]
             guard isLacking.contains(error.errno) else { throw NFSStatus(error.errno) }
+            return nil
         }
-        let opened = try replacing(temporary, in: directory) { () throws(SystemError) in
-            try FileCalls.open(
-                beneath: directory.path.raw, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+    }
+
+    private static func named(
+        _ temporary: FileName, in directory: OpenFile
+    ) throws(NFSStatus) -> SharedDescriptor {
+        try replacing(temporary, in: directory) { () throws(SystemError) in
+            SharedDescriptor(
+                try FileCalls.open(
+                    beneath: directory.path.raw, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
         }
-        return (SharedDescriptor(opened), true)
     }
 
     /// Makes the temporary name by `body`; what has it already is removed.
-    private static func replacing<R: ~Copyable>(
+    private static func replacing<R>(
         _ temporary: FileName, in directory: OpenFile, _ body: () throws(SystemError) -> R
     ) throws(NFSStatus) -> R {
         for _ in 0..<10 {

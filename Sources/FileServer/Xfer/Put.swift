@@ -64,7 +64,8 @@ extension Request {
         let temporary = try arguments.temporary.checked(dots: .invalid)
         guard temporary != name, arguments.attributes.size == nil, arguments.count <= FileServer.putMaximum
         else { throw .invalid }
-        return try NewFile(in: directory, temporary: temporary, creator: identity)
+        return try NewFile(
+            in: directory, temporary: temporary, creator: identity, isUnnamed: server.unnamedFiles)
     }
 
     /// All the data is in the file: gives it its attributes and its name.

@@ -33,7 +33,7 @@ extension Remote {
         var result = RemoteChecksums()
         var before: WeakCacheData.Before?
         while true {
-            let left = UInt64(range.count) - result.count
+            let left = range.upperBound - range.lowerBound - result.count
             let reply = try await xfer(
                 Xfer.Checksum.self,
                 .init(
