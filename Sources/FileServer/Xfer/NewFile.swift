@@ -36,10 +36,14 @@ final class NewFile: @unchecked Sendable {
         }
     }
 
-    deinit {
+    deinit { discard() }
+
+    /// Takes back what was made, unless it has its final name.
+    func discard() {
         guard isNamed else { return }
         // The connection may have ended on a thread that is nobody's.
         _ = try? ThreadCredentials.perform(as: creator, orThrow: { $0 }) { () throws(SystemError) in try unlink() }
+        isNamed = false
     }
 
     /// Nil where the file system cannot.

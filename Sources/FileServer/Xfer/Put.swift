@@ -21,6 +21,7 @@ extension Request {
                 PayloadTarget(file: new.descriptor, offset: 0, writer: identity),
                 finish: { failure in
                     if let failure {
+                        new.discard()
                         return answer(Xfer.Put.self, .failure(NFSStatus(failure.errno), begun.data()))
                     }
                     // A call that was sent again is answered with the first reply, and the data goes nowhere.
@@ -94,6 +95,7 @@ extension Request {
                 Xfer.Put.self,
                 .success(.init(file: file.handle, attributes: try? file.attributes(), directory: change.data())))
         } catch {
+            new.discard()
             return answer(Xfer.Put.self, .failure(error, change.data()))
         }
     }
