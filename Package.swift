@@ -110,7 +110,7 @@ let package = Package(
             name: "NFSTests", dependencies: ["NFS", "RPC", "Kernel", "CProtocol", system], swiftSettings: strict),
         .testTarget(
             name: "FileServerTests",
-            dependencies: ["FileServer", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system],
+            dependencies: ["FileServer", "Checksums", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system],
             swiftSettings: strict),
         .testTarget(
             name: "CertificatesTests", dependencies: ["TestSupport", "Certificates", "CCrypto", "Kernel"],
@@ -152,14 +152,15 @@ let package = Package(
         .testTarget(
             name: "TransferTests",
             dependencies: [
-                "TestSupport", "Transfer", "NFS", "RPC", "Handshake", "TLS", "Certificates", "SecureChannel", "xfer",
-                "Kernel", "CProtocol", argumentParser, log, system,
+                "TestSupport", "Checksums", "Transfer", "NFS", "RPC", "Handshake", "TLS", "Certificates",
+                "SecureChannel", "xfer", "Kernel", "CProtocol", argumentParser, log, system,
             ], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TestSupport", "Certificates", "Handshake", "RPC", "SecureChannel", "Kernel", "xfer", "xferd", "tlscd",
-                "tlssd",
+                "TestSupport", "Certificates", "Checksums", "Transfer", "NFS", "Handshake", "RPC", "SecureChannel",
+                "Kernel",
+                "xfer", "xferd", "tlscd", "tlssd",
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
 

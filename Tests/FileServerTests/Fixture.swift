@@ -88,7 +88,7 @@ struct Fixture {
     init(
         _ kind: HandleKind = .automatic, readOnly: Bool = false, options: ExportOptions? = nil,
         directory: Directory? = nil, state: String? = nil, openFiles: Int = 256,
-        cookies: ListingCookies = .automatic
+        cookies: ListingCookies = .automatic, unnamedFiles: Bool = true
     ) throws {
         let directory = try directory ?? Directory()
         self.directory = directory
@@ -98,7 +98,7 @@ struct Fixture {
                     name: "/e", directory: directory.path, options: options ?? (readOnly ? .forReading : .forWriting))
             ],
             stateDirectory: state,
-            handles: kind, cookies: cookies, openFiles: openFiles, log: quiet)
+            handles: kind, cookies: cookies, openFiles: openFiles, unnamedFiles: unnamedFiles, log: quiet)
         nfs = NFSProgram(server)
         mount = MountProgram(server)
         root = try #require(try mount.mnt("/e")).root

@@ -47,20 +47,22 @@ func roundTrip<V: XDRValue & Equatable>(_ value: V, _ initial: V.Wire) throws {
     }
 }
 
-func replyRoundTrip<P: NFSProcedure>(_: P.Type, _ success: P.Success, _ failure: P.Failure) throws
+func replyRoundTrip<P: StatusProcedure>(_: P.Type, _ success: P.Success, _ failure: P.Failure) throws
 where P.Success: Equatable, P.Failure: Equatable {
     let good = try P.encode(.success(success))
     #expect(try good.withUnsafeBytes { try P.decode($0, subject: "s") } == success)
     let bad = try P.encode(.failure(.noSpace, failure))
     guard case .failure(let status, let carried)? = bad.withUnsafeBytes({ P.decodeReply($0) }) else {
-        Issue.record("\(P.number): a failure that is none")
+        Issue.record("\(P.name): a failure that is none")
         return
     }
     #expect(status == NFSStatus.noSpace && carried == failure)
-    #expect(throws: NFSError(.noSpace, P.number, "s")) { try bad.withUnsafeBytes { try P.decode($0, subject: "s") } }
+    #expect(throws: NFSError(.noSpace, procedure: P.name, "s")) {
+        try bad.withUnsafeBytes { try P.decode($0, subject: "s") }
+    }
     for bytes in [good, bad] {
         for length in 0..<bytes.count {
-            #expect(throws: NFSError(malformed: P.number, "s"), "\(P.number) cut at \(length)") {
+            #expect(throws: NFSError(malformed: P.name, "s"), "\(P.name) cut at \(length)") {
                 try bytes.prefix(length).withUnsafeBytes { try P.decode($0, subject: "s") }
             }
         }

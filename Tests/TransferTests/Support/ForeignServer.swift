@@ -19,9 +19,10 @@ final class ForeignServer: Sendable {
     ///   - host: an address of this machine.
     ///   - securer: nil: all programs are answered in cleartext.
     ///   - mount: whether MOUNT is answered on this port.
+    ///   - more: other programs.
     init(
         host: String = "127.0.0.1", behaviour: Behaviour = Behaviour(), securer: (any ConnectionSecurer)? = nil,
-        mount: Bool = true
+        mount: Bool = true, more: [any Program] = []
     ) throws {
         TestProcess.prepare()
         self.host = host
@@ -31,7 +32,8 @@ final class ForeignServer: Sendable {
         var programs: [any Program] = [ForeignNFS(state: state, takesCleartext: securer == nil)]
         if mount { programs.append(ForeignMount(state: state, takesCleartext: securer == nil)) }
         server = try Server(
-            listeners: [listener], programs: programs, policy: ServerPolicy(), securer: securer ?? NoTLS(), log: silent)
+            listeners: [listener], programs: programs + more, policy: ServerPolicy(), securer: securer ?? NoTLS(),
+            log: silent)
         try server.start(workers: 2)
     }
 
