@@ -1,64 +1,106 @@
+import Synchronization
 import Transfer
 
-/// Sources and a destination, as get, put and sync take them.
-enum Places {
-    /// Places on one server.
-    struct RemoteSources: Sendable {
-        /// The first of them.
-        let name: RemoteName
-        let sources: [Copy.RemoteSource]
-        let label: String
+/// The places that a command is about, perhaps on several servers: one session for those in a row on the same one, and
+/// what fails at one does not keep the others from their turn.
+struct Places: Sendable {
+    let names: [RemoteName]
 
-        /// - Throws: ``UsageError`` where one is no place on a server, or not on the same one as the others.
-        init(_ texts: some Sequence<String>) throws(UsageError) {
-            var names: [RemoteName] = []
-            var sources: [Copy.RemoteSource] = []
-            for text in texts {
-                guard let name = try Place.remote(text) else {
-                    throw UsageError("'\(text)' is a local path; what to fetch is written host:/export/path")
-                }
-                if let first = names.first, first.host != name.host || first.options != name.options {
-                    throw UsageError("'\(text)': is on another server than '\(first)'; one at a time")
-                }
-                names.append(name)
-                sources.append(Copy.RemoteSource(path: name.path, contents: text.hasSuffix("/")))
+    /// - Throws: ``UsageError`` where one is none.
+    init(_ texts: [String]) throws {
+        names = try texts.map { text in
+            guard let name = try Place.remote(text) else {
+                throw UsageError("'\(text)' is a local path; a place on a server is written host:/export/path")
             }
-            guard let name = names.first else { throw UsageError("what to fetch is missing: host:/export/path") }
-            self.name = name
-            self.sources = sources
-            label = names.count == 1 ? name.lastComponent ?? name.path : "\(names.count) sources"
+            return name
         }
     }
 
-    /// Sources on a server, and the destination behind them, or the working directory.
-    static func fetched(_ places: [String]) throws(UsageError) -> (RemoteSources, destination: String) {
-        guard let last = places.last, places.count > 1, try Place.remote(last) == nil else {
-            return (try RemoteSources(places), ".")
+    /// Runs `body` for each place in turn, with the export that holds it mounted.
+    ///
+    /// - Parameters:
+    ///   - begin: makes what the places on one server share.
+    /// - Throws: ``ExitStatus`` where not all of it was done; messages have been written.
+    func run<Shared: Sendable>(
+        _ connection: ConnectionOptions, _ output: Output, begin: @escaping @Sendable () -> Shared,
+        _ body: @escaping @Sendable (Remote, RemoteName, Shared, Failures) async throws -> Void
+    ) async throws {
+        let failures = Failures()
+        var left = names[...]
+        do {
+            while let first = left.first {
+                let group = left.prefix { $0.host == first.host && $0.options == first.options }
+                left = left.dropFirst(group.count)
+                do {
+                    try await connection.withRemote(first) { remote in
+                        let shared = begin()
+                        for (index, name) in group.enumerated() {
+                            await failures.gather {
+                                let mounted =
+                                    index == 0 ? remote : try await Remote.mount(remote.session, path: name.path)
+                                try await body(mounted, name, shared, failures)
+                            }
+                            try failures.check()
+                        }
+                    }
+                } catch let error as TransferError {
+                    failures.add(error)
+                } catch let error where Failures.isOfOnePlace(error) {
+                    failures.add(error)
+                }
+            }
+            try output.flush()
+        } catch is Output.Closed {
+            throw ExitStatus.brokenPipe
         }
-        return (try RemoteSources(places.dropLast()), last)
+        try failures.finish()
+    }
+}
+
+/// What failed, said as it happens; and what that makes of the exit status.
+final class Failures: Sendable {
+    private struct State {
+        var done = 0
+        var failed = 0
+        /// The first few, for the hint at the end.
+        var first: [any Error] = []
+        /// What ends the command.
+        var end: (any Error)?
+    }
+    private let state = Mutex(State())
+
+    /// Says that something could not be done; the rest goes on.
+    func add(_ error: any Error) {
+        state.withLock {
+            $0.failed += 1
+            if $0.first.count < 100 { $0.first.append(error) }
+        }
+        Messages.error(error)
     }
 
-    /// Local sources, and the destination on a server behind them.
-    static func pushed(_ places: [String]) throws(UsageError) -> ([String], destination: RemoteName) {
-        guard places.count > 1, let last = places.last else {
-            throw UsageError("a source and a destination are wanted: xfer put FILE host:/export/path")
-        }
-        guard let destination = try Place.remote(last) else {
-            throw UsageError("'\(last)' is a local path; where to push is written host:/export/path")
-        }
-        return (try local(places.dropLast()), destination)
+    /// Whether other places may still do better.
+    static func isOfOnePlace(_ error: any Error) -> Bool {
+        !(error is Output.Closed || error is OutputError || error is ExitStatus || error is UsageError
+            || error is CancellationError)
     }
 
-    static func local(_ texts: some Sequence<String>) throws(UsageError) -> [String] {
-        for text in texts where try Place.remote(text) != nil {
-            throw UsageError("'\(text)' is on a server, as the destination is: one side must be here")
+    fileprivate func gather(_ body: () async throws -> Void) async {
+        do {
+            try await body()
+            state.withLock { $0.done += 1 }
+        } catch let error where Self.isOfOnePlace(error) && !Task.isCancelled {
+            add(error)
+        } catch {
+            state.withLock { $0.end = error }
         }
-        return Array(texts)
     }
 
-    /// What a display calls local sources.
-    static func label(_ sources: [String]) -> String {
-        guard sources.count == 1, let source = sources.first else { return "\(sources.count) sources" }
-        return source.split(separator: "/").last.map(String.init) ?? source
+    fileprivate func check() throws { if let end = state.withLock({ $0.end }) { throw end } }
+
+    fileprivate func finish() throws {
+        let state = state.withLock { $0 }
+        guard state.failed > 0 else { return }
+        Messages.hint(state.first)
+        throw state.done > 0 ? ExitStatus.some : .nothing
     }
 }

@@ -20,7 +20,9 @@ struct Xfer: AsyncParsableCommand {
             130 interrupted.
             """,
         version: "0.1.0",
-        subcommands: [Get.self, Put.self, Sync.self, List.self, Serve.self, PKI.self])
+        subcommands: [
+            Get.self, Put.self, Sync.self, List.self, Stat.self, Cat.self, DiskUsageCommand.self, Serve.self, PKI.self,
+        ])
 
     /// Not asynchronous itself: signals are blocked before the first thread of Swift's pool starts, which inherits that; and
     /// what blocks runs here, on the main thread.
@@ -83,6 +85,8 @@ enum ExitStatus: Int32, Error {
     case usage = 2
     case some = 3
     case interrupted = 130
+    /// Nobody reads standard output any more: what a shell says of a program that SIGPIPE ended.
+    case brokenPipe = 141
 }
 
 /// What goes to standard error.

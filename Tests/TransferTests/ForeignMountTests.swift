@@ -244,7 +244,8 @@ import Testing
         let directory = TemporaryDirectory()
         let path = directory.path + "/file"
         let notes = try await withMount(server) { remote, notes in
-            let entries = try await Listing.read(remote, path: "/data")
+            var entries: [Listing] = []
+            try await Listing.each(remote, try await remote.find("/data"), unreachable: { _ in }) { entries.append($0) }
             #expect(entries.count == 1)
             let copy = Copy(remote: remote, rules: CopyOptions(), progress: Progress())
             let got = try await copy.get("/data/file", to: path)

@@ -23,7 +23,7 @@ struct Get: AsyncParsableCommand {
     var places: [String]
 
     func run() async throws {
-        let (sources, destination) = try Places.fetched(places)
+        let (sources, destination) = try CopyPlaces.fetched(places)
         try await copy.run(sources.name, connection, label: sources.label, .named) {
             try await $0.get(sources.sources, to: destination, .named)
         }

@@ -22,8 +22,8 @@ struct Put: AsyncParsableCommand {
     var places: [String]
 
     func run() async throws {
-        let (sources, destination) = try Places.pushed(places)
-        try await copy.run(destination, connection, label: Places.label(sources), .named) {
+        let (sources, destination) = try CopyPlaces.pushed(places)
+        try await copy.run(destination, connection, label: CopyPlaces.label(sources), .named) {
             try await $0.put(sources, to: destination.path, .named)
         }
     }

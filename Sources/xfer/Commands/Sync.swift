@@ -28,12 +28,12 @@ struct Sync: AsyncParsableCommand {
             throw UsageError("a source and a destination are wanted: xfer sync SOURCE DESTINATION")
         }
         if let destination = try Place.remote(last) {
-            let sources = try Places.local(places.dropLast())
-            try await copy.run(destination, connection, label: Places.label(sources), .synchronized) {
+            let sources = try CopyPlaces.local(places.dropLast())
+            try await copy.run(destination, connection, label: CopyPlaces.label(sources), .synchronized) {
                 try await $0.put(sources, to: destination.path, .synchronized)
             }
         } else {
-            let sources = try Places.RemoteSources(places.dropLast())
+            let sources = try CopyPlaces.RemoteSources(places.dropLast())
             try await copy.run(sources.name, connection, label: sources.label, .synchronized) {
                 try await $0.get(sources.sources, to: last, .synchronized)
             }
