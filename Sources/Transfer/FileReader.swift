@@ -68,10 +68,10 @@ package struct FileReader: Sendable {
             try Task.checkCancellation()
             let offset = range.lowerBound + UInt64(bytes.count)
             let (more, isEnd) = try await remote.read(source, offset: offset, count: Int(range.upperBound - offset))
+            if isEnd && UInt64(bytes.count + more.count) < range.upperBound - range.lowerBound {
+                throw TransferError(.sourceChanged, "\(source.path): got shorter while it was read")
+            }
             if more.isEmpty {
-                guard !isEnd else {
-                    throw TransferError(.sourceChanged, "\(source.path): got shorter while it was read")
-                }
                 empty += 1
                 guard empty < Self.emptyReads else {
                     throw TransferError(
