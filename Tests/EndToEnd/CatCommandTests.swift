@@ -25,9 +25,9 @@ import Testing
             return Int(count)
         }
 
-        /// Nobody takes more of it until it is read.
+        /// Waits until it takes no more; of its 16 pages one may have few bytes.
         func fills() throws {
-            guard eventually(within: 30, { waiting >= 65536 }) else { throw Unexpected("only \(waiting) bytes came") }
+            guard eventually(within: 30, { waiting > 60000 }) else { throw Unexpected("only \(waiting) bytes came") }
         }
 
         func read(_ count: Int) throws -> [UInt8] {
@@ -109,7 +109,7 @@ import Testing
             try reader.fills()
             #expect(try reader.read(size - (1 << 20)).count == size - (1 << 20))
             let peak = try #require(program.peakKiB)
-            #expect(peak > 1000 && peak < 128 << 10, "\(peak) KiB")
+            #expect(peak > 1000 && peak < 80 << 10, "\(peak) KiB")
             #expect(try reader.read(1 << 20).count == 1 << 20)
             expectDone(try program.wait())
         }
@@ -141,12 +141,14 @@ import Testing
         }
     }
 
-    /// Ctrl-C counts while nobody takes what is written.
-    @Test(arguments: Layer.available) func interruptedWithAFullPipe(layer: Layer) throws {
+    /// Ctrl-C counts while nobody takes what is written, and at the second server as well.
+    @Test(arguments: Layer.available, ["localhost", "127.0.0.1"])
+    func interruptedWithAFullPipe(layer: Layer, first: String) throws {
         try withSite(layer) { site in
+            try write("x", to: site.data + "/small")
             try sparse(site.data + "/big", 64 << 20)
             let reader = try SlowReader(site)
-            let program = try start(site, into: reader, "localhost:/data/big")
+            let program = try start(site, into: reader, "\(first):/data/small", "localhost:/data/big")
             try reader.fills()
             program.signal(SIGINT)
             expectFailure(try program.wait(seconds: 30), status: 130, "interrupted")
