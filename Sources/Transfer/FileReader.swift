@@ -101,7 +101,7 @@ extension Remote {
         }
         return try await session.patiently(source.path) {
             let reply = try await session.call(
-                procedure: NFS.Read.number.rawValue, arguments: arguments, subject: source.path)
+                procedure: NFS.Read.number.rawValue, arguments: arguments, expected: count, subject: source.path)
             let (header, length) = try reply.results.withUnsafeBytes {
                 try NFS.Read.decode($0, subject: source.path)
             }

@@ -181,14 +181,15 @@ package final class Session: Sendable {
     ///
     /// - Parameters:
     ///   - subject: what it is about, for errors: a path.
+    ///   - expected: bytes of data in a reply that is taken into memory.
     ///   - localName: the file at this end that the payload comes from or goes to, for its errors.
     ///   - isLong: the server takes its time, or the arguments have the payload: over any of the connections.
     func call(
         program: UInt32 = NFS.program, version: UInt32 = NFS.version, procedure: UInt32, arguments: [UInt8],
-        payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, subject: String,
+        payload: OutboundMessage.FileRange? = nil, sink: Client.Sink? = nil, expected: Int = 0, subject: String,
         localName: String? = nil, isLong: Bool = false
     ) async throws -> Client.Reply {
-        let bytes = max(payload?.count ?? 0, sink?.limit ?? 0)
+        let bytes = max(payload?.count ?? 0, sink?.limit ?? 0, expected)
         let bulk = isLong || bytes >= Self.bulkSize
         let transaction = transactions.wrappingAdd(1, ordering: .relaxed).oldValue
         var attempt = 1

@@ -102,7 +102,7 @@ import Testing
     /// Whoever reads slowly has xfer read slowly: memory holds a window of the file.
     @Test(arguments: Layer.available) func aSlowReader(layer: Layer) throws {
         try withSite(layer) { site in
-            let size = 256 << 20
+            let size = Layer.isLab ? 128 << 20 : 256 << 20
             try sparse(site.data + "/big", size)
             let reader = try SlowReader(site)
             let program = try start(site, into: reader, "localhost:/data/big")
