@@ -11,7 +11,7 @@ struct DiskUsageCommand: AsyncParsableCommand {
 
               xfer du -sh server:/data
               xfer du -h -d 1 server:/data | sort -h
-              xfer du -s --apparent-size server:/data           # bytes of files, as a copy has to move them
+              xfer du -s --apparent-size server:/data    # bytes that a copy moves
               xfer du --json server:/data | jq -r '[.used, .files, .path] | @tsv'
 
             Exit status: 0 all counted, 1 nothing could be counted, 2 usage, 3 some could not be looked at and the sums \

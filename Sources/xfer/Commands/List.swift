@@ -12,10 +12,10 @@ struct List: AsyncParsableCommand {
             characters.
 
               xfer ls -l server:/data
-              xfer ls -lhS server:/data/2026 server:/drop       # the largest first
-              xfer ls -ltr server:/data                         # the last modified last
+              xfer ls -lhS server:/data server:/drop     # the largest first
+              xfer ls -ltr server:/data                  # the last modified last
               xfer ls -R --json server:/data | jq -r 'select(.size > 1e9) | .path'
-              xfer ls -U server:/data/million | head            # as they come
+              xfer ls -U server:/data/million | head     # as they come
 
             Exit status: 0 all listed, 1 nothing could be listed, 2 usage, 3 some of it could not be listed, 141 the \
             reader of the list went away.

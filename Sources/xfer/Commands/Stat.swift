@@ -10,7 +10,7 @@ struct Stat: AsyncParsableCommand {
 
               xfer stat server:/data/report.pdf
               xfer stat --json server:/data/a server:/data/b | jq -r '[.path, .mtime] | @tsv'
-              xfer stat -f server:/data                         # how much is free
+              xfer stat -f server:/data                  # how much is free
 
             Exit status: 0 all shown, 1 nothing could be shown, 2 usage, 3 some could not be shown.
             """)
