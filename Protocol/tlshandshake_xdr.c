@@ -101,6 +101,8 @@ xdr_tls_identity (XDR *xdrs, tls_identity *objp)
 		 return FALSE;
 	 if (!xdr_string (xdrs, &objp->user_name, TLS_MAXUSERNAME))
 		 return FALSE;
+	 if (!xdr_quad_t (xdrs, &objp->not_after))
+		 return FALSE;
 	return TRUE;
 }
 

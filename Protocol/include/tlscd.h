@@ -16,43 +16,43 @@ extern "C" {
 #include "tlshandshake.h"
 
 #define TLSCD 0x20544c43
-#define TLSCDVERS 1
+#define TLSCDVERS 2
 
 #if defined(__STDC__) || defined(__cplusplus)
 #define TLSCD_NULL 0
-extern  void * tlscd_null_1(void *, CLIENT *);
-extern  void * tlscd_null_1_svc(void *, struct svc_req *);
+extern  void * tlscd_null_2(void *, CLIENT *);
+extern  void * tlscd_null_2_svc(void *, struct svc_req *);
 #define TLSCD_CONNECT 1
-extern  tls_connect_res * tlscd_connect_1(tls_connect_args *, CLIENT *);
-extern  tls_connect_res * tlscd_connect_1_svc(tls_connect_args *, struct svc_req *);
+extern  tls_connect_res * tlscd_connect_2(tls_connect_args *, CLIENT *);
+extern  tls_connect_res * tlscd_connect_2_svc(tls_connect_args *, struct svc_req *);
 #define TLSCD_DISCONNECT 2
-extern  void * tlscd_disconnect_1(void *, CLIENT *);
-extern  void * tlscd_disconnect_1_svc(void *, struct svc_req *);
+extern  void * tlscd_disconnect_2(void *, CLIENT *);
+extern  void * tlscd_disconnect_2_svc(void *, struct svc_req *);
 #define TLSCD_REKEY 3
-extern  tls_rekey_res * tlscd_rekey_1(tls_rekey_args *, CLIENT *);
-extern  tls_rekey_res * tlscd_rekey_1_svc(tls_rekey_args *, struct svc_req *);
+extern  tls_rekey_res * tlscd_rekey_2(tls_rekey_args *, CLIENT *);
+extern  tls_rekey_res * tlscd_rekey_2_svc(tls_rekey_args *, struct svc_req *);
 #define TLSCD_ENDED 4
-extern  void * tlscd_ended_1(tls_ended *, CLIENT *);
-extern  void * tlscd_ended_1_svc(tls_ended *, struct svc_req *);
-extern int tlscd_1_freeresult (SVCXPRT *, xdrproc_t, caddr_t);
+extern  void * tlscd_ended_2(tls_ended *, CLIENT *);
+extern  void * tlscd_ended_2_svc(tls_ended *, struct svc_req *);
+extern int tlscd_2_freeresult (SVCXPRT *, xdrproc_t, caddr_t);
 
 #else /* K&R C */
 #define TLSCD_NULL 0
-extern  void * tlscd_null_1();
-extern  void * tlscd_null_1_svc();
+extern  void * tlscd_null_2();
+extern  void * tlscd_null_2_svc();
 #define TLSCD_CONNECT 1
-extern  tls_connect_res * tlscd_connect_1();
-extern  tls_connect_res * tlscd_connect_1_svc();
+extern  tls_connect_res * tlscd_connect_2();
+extern  tls_connect_res * tlscd_connect_2_svc();
 #define TLSCD_DISCONNECT 2
-extern  void * tlscd_disconnect_1();
-extern  void * tlscd_disconnect_1_svc();
+extern  void * tlscd_disconnect_2();
+extern  void * tlscd_disconnect_2_svc();
 #define TLSCD_REKEY 3
-extern  tls_rekey_res * tlscd_rekey_1();
-extern  tls_rekey_res * tlscd_rekey_1_svc();
+extern  tls_rekey_res * tlscd_rekey_2();
+extern  tls_rekey_res * tlscd_rekey_2_svc();
 #define TLSCD_ENDED 4
-extern  void * tlscd_ended_1();
-extern  void * tlscd_ended_1_svc();
-extern int tlscd_1_freeresult ();
+extern  void * tlscd_ended_2();
+extern  void * tlscd_ended_2_svc();
+extern int tlscd_2_freeresult ();
 #endif /* K&R C */
 
 #ifdef __cplusplus

@@ -79,6 +79,7 @@ struct tls_identity {
 		tls_altname *alternative_names_val;
 	} alternative_names;
 	char *user_name;
+	quad_t not_after;
 };
 typedef struct tls_identity tls_identity;
 

@@ -54,10 +54,12 @@ package struct ClientSecurer: Sendable {
     /// - Parameters:
     ///   - host: a DNS name or an address in digits.
     ///   - program: whose NULL procedure carries the probe.
+    ///   - stepDone: told of each step that is done.
     package func connect(
-        host: String, port: UInt16, program: UInt32, version: UInt32
+        host: String, port: UInt16, program: UInt32, version: UInt32,
+        stepDone: (ConnectionStep) -> Void = { _ in }
     ) throws(Failure) -> SecuredConnection {
-        let (socket, address) = try connector.connect(host: host, port: port)
+        let (socket, address) = try connector.connect(host: host, port: port, stepDone: stepDone)
         do throws(StartTLS.Refusal) {
             try StartTLS.probe(
                 .cleartext(socket), program: program, version: version, until: .after(seconds: patience))
@@ -65,11 +67,14 @@ package struct ClientSecurer: Sendable {
             let waited = if case .timedOut = error { " within \(patience) s" } else { "" }
             throw Failure(step: .probe, address: address, reason: "\(error)\(waited)", refusal: error)
         }
+        stepDone(.startTLS)
         do throws(HandshakeFailure) {
-            return try daemon.secure(
+            let secured = try daemon.secure(
                 socket,
                 HandshakeRequest(
                     peerName: certificateName ?? host, mutual: mutual, deadline: .after(seconds: patience)))
+            stepDone(.handshake)
+            return secured
         } catch {
             throw Failure(step: .handshake, address: address, reason: error.reason)
         }

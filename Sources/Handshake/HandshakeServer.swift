@@ -151,7 +151,7 @@ package final class HandshakeServer: Sendable {
             guard let marked = try DescriptorPassing.isNext(on: session.descriptor) else { return end(session, nil) }
             if marked { target = try DescriptorPassing.receive(over: session.descriptor) }
             var request = upcall_request()
-            upcall_server_receive(session.handle, UInt32(role == .client ? TLSCD : TLSSD), 1, &request)
+            upcall_server_receive(session.handle, UInt32(role == .client ? TLSCD : TLSSD), Upcall.version, &request)
             defer { upcall_request_free(&request) }
             switch request.kind {
             case UPCALL_CONNECT: connect(session, request.connect, target)

@@ -57,12 +57,14 @@ package struct PeerIdentity: Sendable, Equatable {
     package let fingerprint: String
     /// The one otherName 1.3.6.1.4.1.2238.1.1.1, `user@domain`; nil where there is none that is well formed.
     package let userName: String?
+    /// When the certificate expires, in seconds since 1970; nil where that is not known.
+    package let notAfter: Int?
     /// Who that is on the daemon's machine; nil where the daemon maps no users, or does not map this one.
     package var user: MappedUser?
 
     package init(
         subject: String, issuer: String, serial: String, alternativeNames: [String], fingerprint: String,
-        userName: String? = nil, user: MappedUser? = nil
+        userName: String? = nil, notAfter: Int? = nil, user: MappedUser? = nil
     ) {
         self.subject = subject
         self.issuer = issuer
@@ -70,6 +72,7 @@ package struct PeerIdentity: Sendable, Equatable {
         self.alternativeNames = alternativeNames
         self.fingerprint = fingerprint
         self.userName = userName
+        self.notAfter = notAfter
         self.user = user
     }
 }

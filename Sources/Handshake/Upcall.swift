@@ -17,7 +17,8 @@ final class Upcall: Rekeyer, DaemonSession {
 
     private let handle: Mutex<Handle>
     private let program: UInt32
-    private static let version: UInt32 = 1
+    /// TLSCDVERS and TLSSDVERS of the .x files.
+    static let version: UInt32 = 2
     private let socket = Mutex<SharedDescriptor?>(nil)
 
     /// - Parameter takingOwnershipOf: connected and blocking.

@@ -72,6 +72,7 @@ enum UpcallCoding {
         identity.serial = string(peer.serial, limit: TLS_MAXSERIAL)
         identity.fingerprint = string(peer.fingerprint, limit: TLS_MAXFINGERPRINT)
         identity.user_name = string(peer.userName ?? "", limit: TLS_MAXUSERNAME)
+        identity.not_after = quad_t(peer.notAfter ?? 0)
         let names = peer.alternativeNames.prefix(Int(TLS_MAXALTNAMES))
         if !names.isEmpty {
             let size = MemoryLayout<tls_altname?>.stride
@@ -145,6 +146,7 @@ enum UpcallCoding {
         return PeerIdentity(
             subject: text(identity.subject), issuer: text(identity.issuer), serial: text(identity.serial),
             alternativeNames: names.map { text($0) }, fingerprint: text(identity.fingerprint),
-            userName: userName.isEmpty ? nil : userName, user: user)
+            userName: userName.isEmpty ? nil : userName,
+            notAfter: identity.not_after == 0 ? nil : Int(identity.not_after), user: user)
     }
 }

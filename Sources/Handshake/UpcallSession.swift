@@ -65,7 +65,7 @@ final class UpcallSession: @unchecked Sendable {
         // First, so that the engine finds the reason when it meets the end. An engine that cannot take it just meets the end.
         let text = UpcallCoding.string(reason, limit: TLS_MAXREASON)
         defer { free(text) }
-        _ = upcall_send_ended(descriptor, UInt32(role == .client ? TLSCD : TLSSD), 1, text)
+        _ = upcall_send_ended(descriptor, UInt32(role == .client ? TLSCD : TLSSD), Upcall.version, text)
         Socket.shutdown(socket.raw)
         return true
     }

@@ -162,7 +162,8 @@ final class HandshakeRun {
         }
         let peer = PeerIdentity(
             subject: description.subject, issuer: description.issuer, serial: description.serial,
-            alternativeNames: description.alternativeNames, fingerprint: description.fingerprint, userName: userName)
+            alternativeNames: description.alternativeNames, fingerprint: description.fingerprint, userName: userName,
+            notAfter: description.notAfter)
         return (peer, remark)
     }
 
