@@ -133,7 +133,7 @@ enum UpcallNumbers {
     }
 
     /// An upcall by hand, RFC 5531: CONNECT, procedure 1, or REKEY, procedure 3.
-    private func call(_ procedure: UInt32, program: UInt32, _ arguments: [UInt8], version: UInt32 = 1) -> [UInt8] {
+    private func call(_ procedure: UInt32, program: UInt32, _ arguments: [UInt8], version: UInt32 = 2) -> [UInt8] {
         let body = words(9, 0, 2, program, version, procedure, 0, 0, 0, 0) + arguments
         return words(UInt32(body.count) | 0x8000_0000) + body
     }
@@ -187,7 +187,7 @@ enum UpcallNumbers {
         let said = try receiveAll(1000, on: socket.raw, seconds: 1)
         let reason = words(7) + Array("revoked".utf8) + [0]
         // ENDED: a call, procedure 4, without credentials. REKEY's answer: TLS_ERR_PEER_REFUSED.
-        #expect(contains(said, words(0, 0, 2, tlscd, 1, 4, 0, 0, 0, 0) + reason))
+        #expect(contains(said, words(0, 0, 2, tlscd, 2, 4, 0, 0, 0, 0) + reason))
         #expect(contains(said, words(9, 1, 0, 0, 0, 0, 2) + reason))
     }
 
