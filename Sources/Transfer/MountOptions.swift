@@ -41,8 +41,11 @@ package struct MountOptions: Sendable, Equatable {
     package var timeout = 600
     /// `retrans=`: how often a lost connection is made anew for a call before its file fails.
     package var retries = 5
-    /// `hard`: never give up on a server that was reached once; otherwise, `soft`, after ``retries`` and ``timeout``.
-    package var isHard = false
+    /// `hard`: a server that was reached once is waited for as long as ``outage`` says; otherwise, `soft`, not longer than
+    /// ``retries`` and ``timeout``.
+    package var isHard = true
+    /// `--timeout`: seconds that a server which was reached once may be away, counted from its loss; nil: for ever.
+    package var outage: Double? = 600
     /// `ro`
     package var readOnly = false
     /// `xfer`, `noxfer`: whether the server's extra program is used where it has one.
@@ -55,6 +58,9 @@ package struct MountOptions: Sendable, Equatable {
     package var key: String?
     /// `tlscd=`: the socket of a running tlscd.
     package var daemon: String?
+
+    /// The options whose value is a path.
+    package static let namesOfFiles: Set<String> = ["cafile", "cert", "key", "tlscd"]
 
     /// Bytes of one READ or WRITE, as nfs(5) has them.
     package static let sizes = 4096...(4 << 20)

@@ -15,10 +15,14 @@ package final class Session: Sendable {
     private let connector: Connector
     private let connections: Mutex<[Connection?]>
     private let opening: [Limiter]
+    /// Until when connections that could not be made are not tried again while there are others.
+    private let failures: Mutex<[Deadline?]>
     private let turn = Atomic<Int>(0)
     /// The xid of the next call, on whichever connection.
     private let transactions = Atomic<UInt32>(UInt32.random(in: 0 ... .max))
     private let protectionSeen = Mutex<ProtectionReport?>(nil)
+    private let peerSeen = Mutex<PeerIdentity?>(nil)
+    private let stepDone: @Sendable (ConnectionStep) -> Void
     /// READs and WRITEs in flight, at most ``callsInFlight``.
     let window: Limiter
     let callsInFlight: Int
@@ -26,12 +30,12 @@ package final class Session: Sendable {
     package let bandwidth: TokenBucket?
     private let notify: @Sendable (String) -> Void
     private let saidToWait = Atomic<Bool>(false)
-    /// Its loss was told, and not yet that it is back: one line, however many calls met it.
-    private let saidLost = Atomic<Bool>(false)
+    private let outage: Outage
 
     private struct Connection: Sendable {
         let client: Client
-        let number: Int
+        /// When it was made: nanoseconds of the monotonic clock.
+        let opened: UInt64
     }
 
     /// How a session is protected, for the summary.
@@ -49,17 +53,20 @@ package final class Session: Sendable {
 
     /// Bytes from which on a READ or WRITE may go over any of the connections.
     private static let bulkSize = 256 << 10
-    /// How often a call is made before the loss of its connection counts.
+    /// How often a call is made before the loss of its connection counts, however short the outage is.
     private var attempts: Int { options.isHard ? .max : options.retries + 1 }
+    private static let restSeconds = 5.0
     /// READs and WRITEs in flight on each connection: enough megabytes to fill a long path, few enough to be fair.
     private static let callsOnEach = 16
 
     /// - Parameters:
     ///   - daemon: does the handshakes; nil for `xprtsec=none`.
     ///   - bandwidth: shared by all sessions that are to stay below one limit.
+    ///   - stepDone: told of each step of connecting that is done, on a thread of its own.
     ///   - notify: told, in words for a person, when a connection broke and is made anew, and when the server wants time.
     package init(
         host: String, options: MountOptions, daemon: HandshakeDaemon?, bandwidth: TokenBucket? = nil,
+        stepDone: @escaping @Sendable (ConnectionStep) -> Void = { _ in },
         notify: @escaping @Sendable (String) -> Void
     ) {
         self.host = host
@@ -76,13 +83,23 @@ package final class Session: Sendable {
                     patience: patience, reservedPort: options.reservedPort)
             }
         connections = Mutex(Array(repeating: nil, count: options.connections))
+        failures = Mutex(Array(repeating: nil, count: options.connections))
         opening = (0..<options.connections).map { _ in Limiter(1) }
         callsInFlight = Self.callsOnEach * options.connections
         window = Limiter(callsInFlight)
         self.notify = notify
+        self.stepDone = stepDone
+        outage = Outage(host: host, limit: options.outage, notify: notify)
     }
 
     package var protection: ProtectionReport? { protectionSeen.withLock { $0 } }
+
+    /// Who the server's certificate says it is; nil in cleartext and before there was a connection.
+    package var peer: PeerIdentity? { peerSeen.withLock { $0 } }
+
+    /// Makes the first connection, which ``call(program:version:procedure:arguments:payload:sink:subject:localName:)`` does
+    /// itself where there is none.
+    package func open() async throws(TransferError) { _ = try await connection(bulk: false) }
 
     /// Ends the connections in good order.
     package func close() {
@@ -97,38 +114,48 @@ package final class Session: Sendable {
     ///
     /// - Parameter bulk: whether much data goes over it. All else keeps to the first connection, so that a few small files
     ///   do not cost as many handshakes.
-    private func connection(bulk: Bool) async throws(TransferError) -> Client {
+    private func connection(bulk: Bool) async throws(TransferError) -> Connection {
         let index = bulk ? turn.wrappingAdd(1, ordering: .relaxed).oldValue % opening.count : 0
         if let usable = usable(index) { return usable }
         await opening[index].acquire()
         defer { opening[index].release() }
-        // Another task may have made it meanwhile.
+        // Another task may have made it meanwhile, or have found that it cannot be made.
         if let usable = usable(index) { return usable }
-        return try await open(index)
+        do throws(TransferError) {
+            let connection = try await open(index)
+            failures.withLock { $0[index] = nil }
+            return connection
+        } catch {
+            // One connection fewer is no loss of the server.
+            guard let other = anyUsable else { throw error }
+            failures.withLock { $0[index] = Deadline.after(seconds: Self.restSeconds) }
+            return other
+        }
     }
 
     /// A server that was there once may come back; one that never was is somebody's typing error.
     private var wasReached: Bool { protection != nil }
 
-    private func usable(_ index: Int) -> Client? {
-        connections.withLock { connections in
-            guard let connection = connections[index], connection.client.failure == nil else { return nil }
-            return connection.client
-        }
+    /// The connection of a number, or another one while that cannot be made.
+    private func usable(_ index: Int) -> Connection? {
+        let own = connections.withLock { $0[index] }
+        if let own, own.client.failure == nil { return own }
+        guard let rest = failures.withLock({ $0[index] }), !rest.hasPassed else { return nil }
+        return anyUsable
     }
 
-    private func open(_ index: Int) async throws(TransferError) -> Client {
+    private var anyUsable: Connection? {
+        connections.withLock { $0 }.lazy.compactMap { $0 }.first { $0.client.failure == nil }
+    }
+
+    private func open(_ index: Int) async throws(TransferError) -> Connection {
         let (client, report) = try await Blocking.run("connect") { [self] in
             Result { () throws(TransferError) in try connect() }
         }
         protectionSeen.withLock { $0 = report }
-        let number = connections.withLock { connections -> Int in
-            let number = (connections[index]?.number ?? 0) + 1
-            connections[index] = Connection(client: client, number: number)
-            return number
-        }
-        if number > 1, saidLost.exchange(false, ordering: .relaxed) { notify("connected to \(host) again") }
-        return client
+        let connection = Connection(client: client, opened: Deadline.clock)
+        connections.withLock { $0[index] = connection }
+        return connection
     }
 
     /// Connects to the NFS service as the options want it protected. Blocks.
@@ -141,10 +168,11 @@ package final class Session: Sendable {
         let secured: SecuredConnection
         do throws(ClientSecurer.Failure) {
             secured = try securer.connect(
-                host: host, port: options.port, program: NFS.program, version: NFS.version)
+                host: host, port: options.port, program: NFS.program, version: NFS.version, stepDone: stepDone)
         } catch {
             throw TransferError(.connection, "\(error)")
         }
+        peerSeen.withLock { $0 = secured.peer }
         let report = ProtectionReport(
             cipher: secured.suite.name, recordLayer: secured.channel.layer.rawValue,
             peer: secured.peer?.subject ?? "without a certificate")
@@ -154,7 +182,7 @@ package final class Session: Sendable {
     /// Blocks.
     func connectInCleartext(port: UInt16) throws(TransferError) -> Channel {
         do throws(ClientSecurer.Failure) {
-            return .cleartext(try connector.connect(host: host, port: port).socket)
+            return .cleartext(try connector.connect(host: host, port: port, stepDone: stepDone).socket)
         } catch {
             throw TransferError(.connection, "\(error)")
         }
@@ -194,14 +222,20 @@ package final class Session: Sendable {
         let transaction = transactions.wrappingAdd(1, ordering: .relaxed).oldValue
         var attempt = 1
         while true {
+            // Where all other calls gave up, each of a thousand files would wait anew.
+            if let reason = outage.reason { throw TransferError(.connection, "\(subject): \(reason)") }
+            let failure: any Error
+            var used: Connection?
             do {
                 // For each attempt: what is sent again is sent.
                 try await bandwidth?.take(bytes)
-                let client = try await connection(bulk: bulk)
-                let reply = try await client.call(
+                let connection = try await connection(bulk: bulk)
+                used = connection
+                let reply = try await connection.client.call(
                     transaction: transaction, program: program, version: version, procedure: procedure,
                     arguments: arguments, payload: payload,
                     sink: sink)
+                outage.end(opened: connection.opened)
                 if let sink { bandwidth?.giveBack(sink.limit - reply.payload) }
                 return reply
             } catch let error as RPCError {
@@ -214,21 +248,28 @@ package final class Session: Sendable {
                     throw TransferError(.connection, "\(host): \(error)")
                 case .timedOut where options.isHard: break
                 case .channel, .closedByPeer: break
-                default: throw failure(error, sink, subject, localName)
+                default:
+                    if case .refused = error, let used { outage.end(opened: used.opened) }
+                    throw self.failure(error, sink, subject, localName)
                 }
-                guard attempt < attempts else {
-                    throw TransferError(.connection, "\(subject): the connection to \(host) was lost: \(error)")
-                }
-                if !saidLost.exchange(true, ordering: .relaxed) {
-                    notify("the connection to \(host) was lost (\(error)); connecting again")
-                }
-            } catch let error as TransferError
-                where error.kind == .connection && wasReached && attempt < attempts
-            {
+                failure = error
+            } catch let error as TransferError where error.kind == .connection && wasReached {
                 // The server may be starting again.
+                failure = error
             }
+            // While there are others, one connection that broke is made anew without a word.
+            if anyUsable == nil { outage.begin("\(failure)", opened: used?.opened) }
             // A server that starts again is not asked by all its clients all the time: up to 12.8 s between two attempts.
-            try await Task.sleep(for: .milliseconds(50 << min(attempt, 8)))
+            var pause = Double(50 << min(attempt, 8)) / 1000
+            let left = outage.left
+            guard attempt < attempts, left ?? 1 > 0 else {
+                let waited =
+                    attempt < attempts ? options.outage.map { ", and not had again in \(Outage.words($0))" } : nil
+                let reason = outage.giveUp("the connection to \(host) was lost\(waited ?? ""): \(failure)")
+                throw TransferError(.connection, "\(subject): \(reason)")
+            }
+            if let left { pause = min(pause, max(left, 0.001)) }
+            try await Task.sleep(for: .seconds(pause))
             attempt += 1
         }
     }
@@ -269,7 +310,7 @@ package final class Session: Sendable {
 
     /// Makes a call again, later, as long as the server asks for that: NFS3ERR_JUKEBOX, RFC 1813 section 2.6.
     ///
-    /// - Throws: what `body` throws; NFS3ERR_JUKEBOX after `timeo`, or never where the mount is `hard`.
+    /// - Throws: what `body` throws; NFS3ERR_JUKEBOX after `timeo`, or where the mount is `hard` after `--timeout`.
     func patiently<R: Sendable>(_ subject: String, _ body: () async throws -> R) async throws -> R {
         var delay = 100
         var waited = 0
@@ -277,7 +318,8 @@ package final class Session: Sendable {
             do {
                 return try await body()
             } catch let error as NFSError where error.status == .jukebox {
-                guard options.isHard || waited + delay <= options.timeout * 100 else { throw error }
+                let limit = options.isHard ? options.outage.map { $0 * 1000 } : Double(options.timeout) * 100
+                guard Double(waited + delay) <= limit ?? .infinity else { throw error }
                 if !saidToWait.exchange(true, ordering: .relaxed) { notify("\(error); waiting") }
             }
             // The server has no way to say when it is ready.

@@ -18,7 +18,7 @@ import Transfer
 
     @Test func readsWhatForeignServersNeed() throws {
         var options = MountOptions()
-        #expect(options.mountPort == nil && !options.cleartextMount && options.reservedPort && !options.isHard)
+        #expect(options.mountPort == nil && !options.cleartextMount && options.reservedPort && options.isHard)
         try options.apply("mountport=892,cleartext_mount,hard,retrans=2,noresvport,xprtsec=none")
         #expect(options.mountPort == .number(892) && options.cleartextMount && !options.reservedPort)
         #expect(options.isHard && options.retries == 2 && options.protection == .cleartext)
