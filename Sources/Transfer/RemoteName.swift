@@ -5,7 +5,8 @@ package struct RemoteName: Sendable, Equatable, CustomStringConvertible {
     package let host: String
     /// Absolute, without `.` and empty components.
     package let path: String
-    /// From an nfs:// name: its port and its query, in the words of ``MountOptions``.
+    /// From an nfs:// name, its port and its query; from a short name, what it was mounted with: in the words of
+    /// ``MountOptions``.
     package let options: [String]
 
     /// - Returns: nil where `text` is a local path: it has no colon, or a slash before the first one, as scp(1) decides.
@@ -27,7 +28,7 @@ package struct RemoteName: Sendable, Equatable, CustomStringConvertible {
         return RemoteName(host: try check(host, text), path: try normalize(rest.dropFirst(), text), options: [])
     }
 
-    private init(host: String, path: String, options: [String]) {
+    init(host: String, path: String, options: [String]) {
         self.host = host
         self.path = path
         self.options = options
@@ -61,7 +62,7 @@ package struct RemoteName: Sendable, Equatable, CustomStringConvertible {
         return String(host)
     }
 
-    private static func normalize(_ path: Substring, _ text: String) throws(UsageError) -> String {
+    static func normalize(_ path: Substring, _ text: String) throws(UsageError) -> String {
         guard path.hasPrefix("/") else {
             throw UsageError("'\(text)': the path behind the colon must begin with the export, like host:/export/path")
         }
