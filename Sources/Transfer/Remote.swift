@@ -11,7 +11,7 @@ package final class Remote: Sendable {
     package let readSize: Int
     package let writeSize: Int
     package let directorySize: Int
-    private let export: String
+    let export: String
     let root: FileHandle
     /// The server has no READDIRPLUS, or none that works: known since the first try.
     let lacksReadDirPlus = Atomic<Bool>(false)

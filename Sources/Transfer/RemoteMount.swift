@@ -6,8 +6,11 @@ extension Remote {
     ///
     /// A server need not tell what it exports: then the path itself is asked for, and the directories above it.
     ///
+    /// - Parameter mounted: told when MNT was answered, before the first call of NFS.
     /// - Throws: ``TransferError`` or ``MountError`` where no export holds it, naming those there are.
-    package static func mount(_ session: Session, path: String) async throws -> Remote {
+    package static func mount(
+        _ session: Session, path: String, mounted: @Sendable () -> Void = {}
+    ) async throws -> Remote {
         let caller = MountCaller(session)
         defer { caller.close() }
         let exports = try await exports(session, caller)
@@ -18,6 +21,7 @@ extension Remote {
         where tried.insert(export).inserted {
             do {
                 let root = try await mnt(export, session, caller)
+                mounted()
                 if let remote = try await remote(session, export, root, mustBeDirectory: !listed.contains(export)) {
                     return remote
                 }
@@ -33,6 +37,19 @@ extension Remote {
         let names = exports.map { $0.path.description }
         let list = names.isEmpty ? "it lists none" : "it exports \(names.joined(separator: ", "))"
         throw TransferError(.server, "\(place): not in any export of the server (\(list))")
+    }
+
+    /// UMNT: tells the server that the export that holds `path` is not used any more, which it lists until then (DUMP).
+    package static func unmount(_ session: Session, path: String) async throws {
+        let caller = MountCaller(session)
+        defer { caller.close() }
+        let listed = try await exports(session, caller).map { $0.path.description }.filter { contains($0, path) }
+        let export = listed.max { $0.utf8.count < $1.utf8.count } ?? path
+        let subject = "\(session.host):\(export)"
+        let arguments = try session.encode(subject) { () throws(XDREncodingError) in
+            try Mount.encode(path: FileName(export))
+        }
+        _ = try await caller.call(.umnt, arguments, subject: subject) { _ throws(MountError) in () }
     }
 
     /// What the server tells that it exports; nothing where it tells nothing.
