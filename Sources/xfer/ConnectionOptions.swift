@@ -13,6 +13,13 @@ struct ConnectionOptions: ParsableArguments {
             valueName: "options"))
     var o: [String] = []
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How long a server that is lost in the middle may be away; 0: for ever. With -o soft it is given up sooner.",
+            valueName: "seconds"))
+    var timeout: Double = 600
+
     @Option(name: .long, help: "Who makes the TLS records: auto, kernel or user.")
     var recordLayer: String = "auto"
 
@@ -23,6 +30,9 @@ struct ConnectionOptions: ParsableArguments {
     var quiet = false
 
     func validate() throws {
+        guard (0...1e9).contains(timeout) else {
+            throw ValidationError("--timeout: seconds, from 0 (for ever) to 1000000000")
+        }
         guard RecordLayerChoice(rawValue: recordLayer) != nil else {
             throw ValidationError("--record-layer: '\(recordLayer)' is none of auto, kernel, user")
         }
@@ -34,32 +44,114 @@ struct ConnectionOptions: ParsableArguments {
     func withRemote<R: Sendable>(
         _ name: RemoteName, bandwidth: TokenBucket? = nil, _ body: @escaping @Sendable (Remote) async throws -> R
     ) async throws -> R {
-        var options = MountOptions()
-        for item in name.options { try options.apply(item) }
-        for item in o { try options.apply(item) }
-        let layer = RecordLayerChoice(rawValue: recordLayer) ?? .auto
-        let (quiet, verbose) = (quiet, verbose)
+        let verbose = verbose
+        return try await withSession(name, bandwidth: bandwidth) { session in
+            let remote = try await Remote.mount(session, path: name.path)
+            if verbose, let protection = session.protection { Messages.write("protection: \(protection)") }
+            return try await body(remote)
+        }
+    }
+
+    /// Runs `body` for names that may be on several servers and in several exports: once for each export, with the
+    /// positions of the names in it, or with what kept it from being mounted.
+    func withRemotes(
+        _ names: [RemoteName], _ body: @escaping @Sendable (Result<Remote, any Error>, [Int]) async -> Void
+    ) async throws {
         let executor = try EngineExecutor(threads: 4)
+        let verbose = verbose
+        var groups: [[Int]] = []
+        for (index, name) in names.enumerated() {
+            let fitting = groups.firstIndex { group in
+                group.first.map { names[$0].host == name.host && names[$0].options == name.options } ?? false
+            }
+            if let fitting { groups[fitting].append(index) } else { groups.append([index]) }
+        }
+        let all = groups
+        try await Interrupts.run { [self] in
+            try await withTaskExecutorPreference(executor) {
+                for group in all {
+                    guard let first = group.first else { continue }
+                    var left = group
+                    do {
+                        let open = try begin(names[first])
+                        defer { open.end() }
+                        while let next = left.first {
+                            try Task.checkCancellation()
+                            var here = [next]
+                            do {
+                                let remote = try await Remote.mount(open.session, path: names[next].path)
+                                if verbose, let protection = open.session.protection {
+                                    Messages.write("protection: \(protection)")
+                                }
+                                here = left.filter { remote.holds(names[$0].path) }
+                                await body(.success(remote), here)
+                            } catch {
+                                try Task.checkCancellation()
+                                await body(.failure(error), here)
+                            }
+                            left.removeAll { here.contains($0) }
+                        }
+                    } catch  where !(error is CancellationError) {
+                        await body(.failure(error), left)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs `body` with a server's session, which connects when it is first used.
+    func withSession<R: Sendable>(
+        _ name: RemoteName, bandwidth: TokenBucket? = nil,
+        stepDone: @escaping @Sendable (ConnectionStep) -> Void = { _ in },
+        _ body: @escaping @Sendable (Session) async throws -> R
+    ) async throws -> R {
+        let executor = try EngineExecutor(threads: 4)
+        let open = try begin(name, bandwidth: bandwidth, stepDone: stepDone)
+        defer { open.end() }
+        return try await Interrupts.run {
+            try await withTaskExecutorPreference(executor) { try await body(open.session) }
+        }
+    }
+
+    /// A session and the tlscd that is its own.
+    private struct OpenSession: Sendable {
+        let session: Session
+        let own: PrivateDaemon?
+
+        func end() {
+            session.close()
+            own?.stop()
+        }
+    }
+
+    private func begin(
+        _ name: RemoteName, bandwidth: TokenBucket? = nil,
+        stepDone: @escaping @Sendable (ConnectionStep) -> Void = { _ in }
+    ) throws -> OpenSession {
+        let options = try options(for: name)
+        let (quiet, layer) = (quiet, RecordLayerChoice(rawValue: recordLayer) ?? .auto)
         let (path, own) = try daemon(options)
-        defer { own?.stop() }
         if options.protection == .cleartext, !quiet {
             Messages.write(
                 "xfer: warning: xprtsec=none: everybody on the way to \(name.host) can read and change what is copied")
         }
         let session = Session(
             host: name.host, options: options,
-            daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }, bandwidth: bandwidth
+            daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }, bandwidth: bandwidth,
+            stepDone: stepDone
         ) { note in
             if !quiet { Messages.write("xfer: \(note)") }
         }
-        defer { session.close() }
-        return try await Interrupts.run {
-            try await withTaskExecutorPreference(executor) {
-                let remote = try await Remote.mount(session, path: name.path)
-                if verbose, let protection = session.protection { Messages.write("protection: \(protection)") }
-                return try await body(remote)
-            }
-        }
+        return OpenSession(session: session, own: own)
+    }
+
+    /// What the name brings along, then what `-o` says.
+    func options(for name: RemoteName) throws(UsageError) -> MountOptions {
+        var options = MountOptions()
+        for item in name.options { try options.apply(item) }
+        for item in o { try options.apply(item) }
+        options.outage = timeout == 0 ? nil : timeout
+        return options
     }
 
     /// The path of a tlscd, and the private one where it is that; neither for `xprtsec=none`.

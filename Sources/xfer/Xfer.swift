@@ -10,7 +10,8 @@ struct Xfer: AsyncParsableCommand {
         commandName: "xfer",
         abstract: "Copies files to and from servers over NFS version 3 in TLS 1.3.",
         discussion: """
-            A place on a server is written host:/export/path, or nfs://host:port/export/path.
+            A place on a server is written host:/export/path, nfs://host:port/export/path, or name:path below what \
+            xfer mount gave the name to.
 
               xfer ls  server:/data
               xfer get server:/data/report.pdf .
@@ -21,7 +22,8 @@ struct Xfer: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Get.self, Put.self, Sync.self, List.self, Stat.self, Cat.self, DiskUsageCommand.self, Serve.self, PKI.self,
+            Get.self, Put.self, Sync.self, List.self, Stat.self, Cat.self, DiskUsageCommand.self, Remove.self,
+            MakeDirectory.self, Move.self, MountCommand.self, Unmount.self, Mounts.self, Ping.self, Serve.self, PKI.self,
         ])
 
     /// Not asynchronous itself: signals are blocked before the first thread of Swift's pool starts, which inherits that; and
