@@ -263,7 +263,9 @@ import Testing
         behaviour.status = { procedure, _ in procedure == .lookup ? .jukebox : nil }
         let server = try ForeignServer(behaviour: behaviour)
         let error = await #expect(throws: NFSError.self) {
-            try await withMount(server, "xprtsec=none,timeo=5,soft") { remote, _ in _ = try await remote.find("/data/file") }
+            try await withMount(server, "xprtsec=none,timeo=5,soft") { remote, _ in
+                _ = try await remote.find("/data/file")
+            }
         }
         #expect(error?.status == .jukebox)
         // After 100, 200 and no more milliseconds: 400 would be beyond the half second.
