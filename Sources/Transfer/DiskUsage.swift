@@ -3,8 +3,8 @@ import Synchronization
 
 /// `xfer du`: what a tree takes on the server's disk.
 ///
-/// Several directories are listed at once. What is kept are the directories on the walk and, of files with several names,
-/// their numbers: nothing for each file.
+/// Several directories are listed at once. What is kept are the directories on the walk and, of files with several
+/// names, their numbers: nothing for each file.
 package final class DiskUsage: Sendable {
     package struct Total: Sendable, Equatable {
         /// Bytes of disk.

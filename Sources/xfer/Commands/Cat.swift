@@ -7,7 +7,7 @@ struct Cat: AsyncParsableCommand {
         commandName: "cat", abstract: "Write files, or parts of them, to standard output.",
         discussion: """
             Files are written in the order given. A file that changes while it is read is an error, said when its bytes \
-            have been written; the others go on. When the reader of a pipe goes away, xfer ends without a word.
+            have been written; the others go on. When a pipe's reader goes away, xfer ends without a word.
 
               xfer cat server:/data/log/today | grep error
               xfer cat server:/data/part.1 server:/data/part.2 > whole
@@ -15,8 +15,8 @@ struct Cat: AsyncParsableCommand {
               xfer cat -r 0-511 server:/data/disk.img | file -
               xfer cat --tail 4096 server:/data/log/today
 
-            Exit status: 0 all written, 1 nothing could be written, 2 usage, 3 some could not be written or changed, 141 \
-            (as by SIGPIPE) the reader went away.
+            Exit status: 0 all written, 1 nothing could be written, 2 usage, 3 some could not be written or changed, \
+            141 (as by SIGPIPE) the reader went away.
             """)
 
     @OptionGroup var connection: ConnectionOptions

@@ -57,7 +57,8 @@ struct Stat: AsyncParsableCommand {
             "  Type: \(AttributeText.type(attributes.type))\(device)",
             "  Size: \(attributes.size)  Used: \(attributes.used)  Links: \(attributes.linkCount)",
             "    ID: file \(attributes.fileID)  file system \(String(attributes.fileSystem, radix: 16))",
-            "Access: \(AttributeText.octal(attributes.mode)) \(AttributeText.mode(attributes))  Uid: \(attributes.uid)  Gid: \(attributes.gid)",
+            "Access: \(AttributeText.octal(attributes.mode)) \(AttributeText.mode(attributes))"
+                + "  Uid: \(attributes.uid)  Gid: \(attributes.gid)",
             "Access: \(AttributeText.full(attributes.accessTime))",
             "Modify: \(AttributeText.full(attributes.modificationTime))",
             "Change: \(AttributeText.full(attributes.changeTime))",
@@ -73,15 +74,20 @@ struct Stat: AsyncParsableCommand {
         var lines = [
             "  File: \(List.printable(FileName(name.description)))",
             "    ID: \(String(numbers.object.attributes.fileSystem, radix: 16))",
-            " Bytes: total \(space.totalBytes) (\(bytes(space.totalBytes)))  free \(space.freeBytes) (\(bytes(space.freeBytes)))  available \(space.availableBytes) (\(bytes(space.availableBytes)))",
+            " Bytes: total \(space.totalBytes) (\(bytes(space.totalBytes)))"
+                + "  free \(space.freeBytes) (\(bytes(space.freeBytes)))  available \(space.availableBytes) (\(bytes(space.availableBytes)))",
             " Files: total \(space.totalFiles)  free \(space.freeFiles)  available \(space.availableFiles)",
-            "  READ: at most \(limits.readMaximum)  preferred \(limits.readPreferred)  multiple of \(limits.readMultiple)",
-            " WRITE: at most \(limits.writeMaximum)  preferred \(limits.writePreferred)  multiple of \(limits.writeMultiple)",
-            "  File: at most \(limits.maximumFileSize) bytes  times to \(limits.timeDelta.seconds).\(AttributeText.nanoseconds(limits.timeDelta)) s",
+            "  READ: at most \(limits.readMaximum)  preferred \(limits.readPreferred)"
+                + "  multiple of \(limits.readMultiple)",
+            " WRITE: at most \(limits.writeMaximum)  preferred \(limits.writePreferred)"
+                + "  multiple of \(limits.writeMultiple)",
+            "  File: at most \(limits.maximumFileSize) bytes"
+                + "  times to \(limits.timeDelta.seconds).\(AttributeText.nanoseconds(limits.timeDelta)) s",
         ]
         if let names = numbers.names {
             lines.append(
-                " Names: at most \(names.nameMaximum) bytes  \(names.caseInsensitive ? "case does not count" : "case counts")  links at most \(names.linkMaximum)"
+                " Names: at most \(names.nameMaximum) bytes"
+                    + "  \(names.caseInsensitive ? "case does not count" : "case counts")  links at most \(names.linkMaximum)"
             )
         }
         return lines
