@@ -17,7 +17,7 @@ import Testing
         server.state.add("file", bytes)
         let directory = TemporaryDirectory()
         let report = try await withMount(server, words) { remote, _ in
-            try await Copy(remote: remote, rules: CopyOptions(), progress: Progress())
+            try await Copy(remote: remote, rules: CopyRules(), progress: Progress())
                 .get("/data/file", to: directory.path)
         }
         return (report, TestSupport.bytes(of: directory.path + "/file"), server)
@@ -33,7 +33,7 @@ import Testing
         try TestSupport.write(bytes, to: path)
         let progress = Progress()
         let report = try await withMount(server, words) { remote, _ in
-            try await Copy(remote: remote, rules: CopyOptions(), progress: progress).put(path, to: "/data/copy")
+            try await Copy(remote: remote, rules: CopyRules(), progress: progress).put(path, to: "/data/copy")
         }
         return (report, progress.snapshot, server)
     }

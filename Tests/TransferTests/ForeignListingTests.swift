@@ -92,7 +92,7 @@ import Testing
         for name in ["file1", "file3", "file5"] { server.state.add(name, [1]) }
         let directory = TemporaryDirectory()
         let report = try await withMount(server) { remote, _ in
-            var options = CopyOptions()
+            var options = CopyRules()
             options.recursive = true
             return try await Copy(remote: remote, rules: options, progress: Progress())
                 .get("/data", to: directory.path + "/copy")

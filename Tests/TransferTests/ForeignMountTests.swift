@@ -247,7 +247,7 @@ import Testing
             var entries: [Listing] = []
             try await Listing.each(remote, try await remote.find("/data"), unreachable: { _ in }) { entries.append($0) }
             #expect(entries.count == 1)
-            let copy = Copy(remote: remote, rules: CopyOptions(), progress: Progress())
+            let copy = Copy(remote: remote, rules: CopyRules(), progress: Progress())
             let got = try await copy.get("/data/file", to: path)
             let put = try await copy.put(path, to: "/data/copy")
             #expect(got.failures.isEmpty && put.failures.isEmpty, "\(got.failures) \(put.failures)")

@@ -12,7 +12,7 @@ extension Remote {
         _ path: String, mode: UInt32?, parents: Bool, made: @Sendable (_ path: String) -> Void = { _ in }
     ) async throws {
         try checkWritable(path)
-        let usual = 0o777 & ~CopyOptions.processMask
+        let usual = 0o777 & ~CopyRules.processMask
         guard parents else {
             let place = try await place(path)
             try await make(place, mode ?? usual)

@@ -32,7 +32,7 @@ extension CopyRules {
     }
 
     /// umask(2) can be read only by setting it, so it is read once, before there are threads that make files.
-    private static let processMask: UInt32 = {
+    static let processMask: UInt32 = {
         let mask = umask(0o022)
         umask(mask)
         return UInt32(mask)

@@ -200,7 +200,7 @@ private final class VirtualTime: Sendable {
         let bucket = TokenBucket(rate: Self.rate, clock: time.clock)
         let start = time.now
         let report = try await withMount(server, "xprtsec=none,nconnect=3", bandwidth: bucket) { remote, _ in
-            try await Copy(remote: remote, options: CopyOptions(), progress: Progress())
+            try await Copy(remote: remote, rules: CopyRules(), progress: Progress())
                 .get("/data/file", to: directory.path)
         }
         #expect(report.failures.isEmpty && TestSupport.bytes(of: directory.path + "/file") == Self.content)
@@ -219,7 +219,7 @@ private final class VirtualTime: Sendable {
         let directory = TemporaryDirectory()
         let bucket = TokenBucket(rate: Self.rate, clock: VirtualTime().clock)
         let report = try await withMount(server, bandwidth: bucket) { remote, _ in
-            try await Copy(remote: remote, options: CopyOptions(), progress: Progress())
+            try await Copy(remote: remote, rules: CopyRules(), progress: Progress())
                 .get("/data/file", to: directory.path)
         }
         #expect(report.failures.isEmpty && TestSupport.bytes(of: directory.path + "/file") == Self.content)
@@ -238,7 +238,7 @@ private final class VirtualTime: Sendable {
         let bucket = TokenBucket(rate: Self.rate, clock: time.clock)
         let start = time.now
         let report = try await withMount(server, bandwidth: bucket) { remote, _ in
-            try await Copy(remote: remote, options: CopyOptions(), progress: Progress()).put(path, to: "/data/copy")
+            try await Copy(remote: remote, rules: CopyRules(), progress: Progress()).put(path, to: "/data/copy")
         }
         #expect(report.failures.isEmpty)
         #expect(try server.state.bytes("copy") == Self.content)
