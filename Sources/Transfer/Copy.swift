@@ -11,7 +11,7 @@ package struct Copy: Sendable {
     private let gatherer: Gatherer
 
     package init(remote: Remote, rules: CopyRules, progress: Progress) {
-        self.init(remote: remote, rules: rules, progress: progress, gatherer: Gatherer())
+        self.init(remote: remote, rules: rules, progress: progress, gatherer: Gatherer(telling: progress))
     }
 
     private init(remote: Remote, rules: CopyRules, progress: Progress, gatherer: Gatherer) {

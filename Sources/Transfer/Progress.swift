@@ -7,11 +7,25 @@ package final class Progress: Sendable {
     private let doneFiles = Atomic<Int>(0)
     private let knownFiles = Atomic<Int>(0)
     private let listed = Atomic<Bool>(false)
-    private let flying = Mutex<[FileInFlight]>([])
+    private let flying = Mutex(FilesInFlight())
     private let onItem: (@Sendable (Item) -> Void)?
+    private let onFailure: (@Sendable (any Error) -> Void)?
+    private let onSkip: (@Sendable (String) -> Void)?
 
-    /// - Parameter onItem: told of everything that is done, or would be; on the engine's threads, many at once.
-    package init(onItem: (@Sendable (Item) -> Void)? = nil) { self.onItem = onItem }
+    /// All are called on the engine's threads, many at once.
+    ///
+    /// - Parameters:
+    ///   - onItem: told of everything that is done, or would be.
+    ///   - onFailure: told of each failure that will be in the report.
+    ///   - onSkip: told of what is left out, and why.
+    package init(
+        onItem: (@Sendable (Item) -> Void)? = nil, onFailure: (@Sendable (any Error) -> Void)? = nil,
+        onSkip: (@Sendable (String) -> Void)? = nil
+    ) {
+        self.onItem = onItem
+        self.onFailure = onFailure
+        self.onSkip = onSkip
+    }
 
     package struct Snapshot: Sendable, Equatable {
         /// Bytes moved or found to be there, and bytes of all files found so far.
@@ -33,7 +47,7 @@ package final class Progress: Sendable {
     /// The files under way, the one that began first first.
     ///
     /// - Parameter limit: how many at most.
-    package func filesInFlight(_ limit: Int) -> [FileInFlight] { flying.withLock { Array($0.prefix(limit)) } }
+    package func filesInFlight(_ limit: Int) -> [FileInFlight] { flying.withLock { $0.first(limit) } }
 
     func found(bytes: UInt64) {
         knownBytes.wrappingAdd(Int(clamping: bytes), ordering: .relaxed)
@@ -44,16 +58,16 @@ package final class Progress: Sendable {
     ///
     /// - Parameter path: as a person should see it.
     func begin(_ path: String, bytes: UInt64) -> FileInFlight {
-        let file = FileInFlight(path: path, bytes: bytes, in: self)
-        flying.withLock { $0.append(file) }
-        return file
+        flying.withLock { files in
+            let file = FileInFlight(path: path, bytes: bytes, number: files.next, in: self)
+            files.append(file)
+            return file
+        }
     }
 
     /// It is done, or failed: then what was moved of it counts as moved all the same.
     func end(_ file: FileInFlight, isDone: Bool) {
-        flying.withLock { files in
-            if let index = files.firstIndex(where: { $0 === file }) { files.remove(at: index) }
-        }
+        flying.withLock { $0.remove(file.number) }
         if isDone { doneFiles.wrappingAdd(1, ordering: .relaxed) }
     }
 
@@ -64,6 +78,8 @@ package final class Progress: Sendable {
     }
 
     func report(_ item: @autoclosure () -> Item) { onItem?(item()) }
+    fileprivate func failed(_ error: any Error) { onFailure?(error) }
+    fileprivate func skipped(_ what: String) { onSkip?(what) }
     fileprivate func moved(_ bytes: Int) { doneBytes.wrappingAdd(bytes, ordering: .relaxed) }
     func listedAll() { listed.store(true, ordering: .relaxed) }
 }
@@ -74,11 +90,13 @@ package final class FileInFlight: Sendable {
     /// Its size.
     package let bytes: UInt64
     private let done = Atomic<Int>(0)
+    fileprivate let number: Int
     private let progress: Progress
 
-    fileprivate init(path: String, bytes: UInt64, in progress: Progress) {
+    fileprivate init(path: String, bytes: UInt64, number: Int, in progress: Progress) {
         self.path = path
         self.bytes = bytes
+        self.number = number
         self.progress = progress
     }
 
@@ -90,6 +108,37 @@ package final class FileInFlight: Sendable {
         done.wrappingAdd(bytes, ordering: .relaxed)
         progress.moved(bytes)
     }
+}
+
+/// Files in the order in which they began, whichever of them end first. Beginning and ending cost the same for the first
+/// file and for the millionth beside one that takes all day.
+private struct FilesInFlight {
+    /// By number, ascending; nil where it has ended.
+    private var entries: [(number: Int, file: FileInFlight?)] = []
+    private var ended = 0
+    private(set) var next = 0
+
+    mutating func append(_ file: FileInFlight) {
+        entries.append((next, file))
+        next += 1
+    }
+
+    mutating func remove(_ number: Int) {
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        guard low < entries.count, entries[low].number == number, entries[low].file != nil else { return }
+        entries[low].file = nil
+        ended += 1
+        if ended > 16 && ended > entries.count / 2 {
+            entries.removeAll { $0.file == nil }
+            ended = 0
+        }
+    }
+
+    func first(_ limit: Int) -> [FileInFlight] { Array(entries.lazy.compactMap(\.file).prefix(max(0, limit))) }
 }
 
 /// What a transfer came to.
@@ -108,11 +157,17 @@ package struct Report: Sendable {
     package var failures: [any Error] = []
     /// What was left out and why: neither moved nor failed.
     package var skipped: [String] = []
+
+    package init() {}
 }
 
 /// Gathers a ``Report`` from many tasks.
 final class Gatherer: Sendable {
     private let report = Mutex(Report())
+    private let progress: Progress?
+
+    /// - Parameter progress: told at once of failures and of what is left out.
+    init(telling progress: Progress? = nil) { self.progress = progress }
 
     /// Failures, and what was left out, kept in full; beyond them a tree that fails everywhere would fill memory.
     private static let kept = 10000
@@ -120,10 +175,14 @@ final class Gatherer: Sendable {
     func add(_ body: (inout Report) -> Void) { report.withLock { body(&$0) } }
 
     func fail(_ error: any Error) {
+        // Interrupted is not failed.
+        if error is CancellationError { return }
+        progress?.failed(error)
         report.withLock { if $0.failures.count < Self.kept { $0.failures.append(error) } }
     }
 
     func skip(_ what: String) {
+        progress?.skipped(what)
         report.withLock { if $0.skipped.count < Self.kept { $0.skipped.append(what) } }
     }
 

@@ -20,9 +20,10 @@ package final class Session: Sendable {
     private let turn = Atomic<Int>(0)
     /// The xid of the next call, on whichever connection.
     private let transactions = Atomic<UInt32>(UInt32.random(in: 0 ... .max))
-    private let protectionSeen = Mutex<ProtectionReport?>(nil)
+    private let protectionsSeen = Mutex<[ProtectionReport]>([])
     private let peerSeen = Mutex<PeerIdentity?>(nil)
     private let stepDone: @Sendable (ConnectionStep) -> Void
+    private let interruption = Interruption()
     /// READs and WRITEs in flight, at most ``callsInFlight``.
     let window: Limiter
     let callsInFlight: Int
@@ -31,6 +32,7 @@ package final class Session: Sendable {
     private let notify: @Sendable (String) -> Void
     private let saidToWait = Atomic<Bool>(false)
     private let outage: Outage
+    private let saidLeft = Atomic<Bool>(false)
 
     private struct Connection: Sendable {
         let client: Client
@@ -92,7 +94,28 @@ package final class Session: Sendable {
         outage = Outage(host: host, limit: options.outage, notify: notify)
     }
 
-    package var protection: ProtectionReport? { protectionSeen.withLock { $0 } }
+    /// That of the last connection that was made; nil before there is one.
+    package var protection: ProtectionReport? { protectionsSeen.withLock { $0.last } }
+
+    /// Those of all connections so far, each once.
+    package var protections: [ProtectionReport] { protectionsSeen.withLock { $0 } }
+
+    /// Gives up the calls in flight, for somebody who wants to leave: the tasks that wait for them end with
+    /// `CancellationError`. Calls that change names may be made for ``Interruption/grace`` seconds more, on new connections,
+    /// to take back what was begun; after that all calls fail. READs and WRITEs fail from now on.
+    package func interrupt() {
+        guard interruption.begin(.cleaning) else { return }
+        drop()
+        try? Thread.detached("interrupted") { [self] in
+            Condition(()).wait(until: .after(seconds: Interruption.grace)) { _ in nil as Void? }
+            if interruption.begin(.over) { drop() }
+        }
+    }
+
+    private func drop() {
+        let open = connections.withLock { $0.compactMap { $0 } }
+        for connection in open { connection.client.fail(.channel(.closed)) }
+    }
 
     /// Who the server's certificate says it is; nil in cleartext and before there was a connection.
     package var peer: PeerIdentity? { peerSeen.withLock { $0 } }
@@ -149,10 +172,21 @@ package final class Session: Sendable {
     }
 
     private func open(_ index: Int) async throws(TransferError) -> Connection {
-        let (client, report) = try await Blocking.run("connect") { [self] in
-            Result { () throws(TransferError) in try connect() }
+        let (client, report) = try await interruption.race { done in
+            do throws(SystemError) {
+                try Thread.detached("connect") { [self] in
+                    done(Result { () throws(TransferError) in try connect() })
+                }
+            } catch {
+                done(.failure(TransferError(.local, "\(error)")))
+            }
+        } late: {
+            $0.0.fail(.channel(.closed))
         }
-        protectionSeen.withLock { $0 = report }
+        protectionsSeen.withLock { seen in
+            seen.removeAll { $0 == report }
+            seen.append(report)
+        }
         let connection = Connection(client: client, opened: Deadline.clock)
         connections.withLock { $0[index] = connection }
         return connection
@@ -220,6 +254,19 @@ package final class Session: Sendable {
         let bytes = max(payload?.count ?? 0, sink?.limit ?? 0, expected)
         let bulk = isLong || bytes >= Self.bulkSize
         let transaction = transactions.wrappingAdd(1, ordering: .relaxed).oldValue
+        let changesNames = program == NFS.program && Self.changingNames.contains(procedure)
+        let begun = interruption.phase
+        if begun != .none && (payload != nil || sink != nil) { throw CancellationError() }
+        /// True where the caller wants to leave, and this call is to be made all the same.
+        func isCleaning() throws -> Bool {
+            let phase = interruption.phase
+            if phase == .none { return false }
+            if phase == .cleaning && (changesNames || begun == .cleaning) { return true }
+            if changesNames && !saidLeft.exchange(true, ordering: .relaxed) {
+                notify("\(host) does not answer: temporary files (.NAME.*.xfer) may be left there")
+            }
+            throw CancellationError()
+        }
         var attempt = 1
         while true {
             // Where all other calls gave up, each of a thousand files would wait anew.
@@ -253,24 +300,41 @@ package final class Session: Sendable {
                     throw self.failure(error, sink, subject, localName)
                 }
                 failure = error
-            } catch let error as TransferError where error.kind == .connection && wasReached {
+            } catch let error as TransferError where error.kind == .connection {
                 // The server may be starting again.
+                guard try isCleaning() || wasReached else { throw error }
                 failure = error
+            }
+            // A server that starts again is not asked by all its clients all the time: up to 12.8 s between two attempts.
+            var pause = Double(50 << min(attempt, 8)) / 1000
+            attempt += 1
+            if try isCleaning() {
+                try await self.pause(seconds: pause)
+                continue
             }
             // While there are others, one connection that broke is made anew without a word.
             if anyUsable == nil { outage.begin("\(failure)", opened: used?.opened) }
-            // A server that starts again is not asked by all its clients all the time: up to 12.8 s between two attempts.
-            var pause = Double(50 << min(attempt, 8)) / 1000
             let left = outage.left
-            guard attempt < attempts, left ?? 1 > 0 else {
+            guard attempt <= attempts, left ?? 1 > 0 else {
                 let waited =
-                    attempt < attempts ? options.outage.map { ", and not had again in \(Outage.words($0))" } : nil
+                    attempt <= attempts ? options.outage.map { ", and not had again in \(Outage.words($0))" } : nil
                 let reason = outage.giveUp("the connection to \(host) was lost\(waited ?? ""): \(failure)")
                 throw TransferError(.connection, "\(subject): \(reason)")
             }
             if let left { pause = min(pause, max(left, 0.001)) }
-            try await Task.sleep(for: .seconds(pause))
-            attempt += 1
+            try await self.pause(seconds: pause)
+        }
+    }
+
+    /// SETATTR, CREATE, MKDIR, SYMLINK, MKNOD, REMOVE, RMDIR, RENAME, LINK.
+    private static let changingNames: Set<UInt32> = [2, 8, 9, 10, 11, 12, 13, 14, 15]
+
+    /// Ends early where the task is cancelled; not where that has happened already and this is the cleaning up.
+    private func pause(seconds: Double) async throws {
+        if interruption.phase == .cleaning {
+            await Task.detached { try? await Task.sleep(for: .seconds(min(seconds, 0.2))) }.value
+        } else {
+            try await Task.sleep(for: .seconds(seconds))
         }
     }
 
@@ -323,7 +387,7 @@ package final class Session: Sendable {
                 if !saidToWait.exchange(true, ordering: .relaxed) { notify("\(error); waiting") }
             }
             // The server has no way to say when it is ready.
-            try await Task.sleep(for: .milliseconds(delay))
+            try await pause(milliseconds: delay)
             waited += delay
             delay = min(2 * delay, Self.longestDelay)
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Handshake
 import Kernel
 import SecureChannel
+import Synchronization
 import Transfer
 
 /// How to reach a server and with what, the same for every command that does.
@@ -67,7 +68,8 @@ struct ConnectionOptions: ParsableArguments {
             if let fitting { groups[fitting].append(index) } else { groups.append([index]) }
         }
         let all = groups
-        try await Interrupts.run { [self] in
+        let current = Mutex<Session?>(nil)
+        try await Interrupts.run(onSignal: { current.withLock { $0 }?.interrupt() }) { [self] in
             try await withTaskExecutorPreference(executor) {
                 for group in all {
                     guard let first = group.first else { continue }
@@ -75,6 +77,7 @@ struct ConnectionOptions: ParsableArguments {
                     do {
                         let open = try begin(names[first])
                         defer { open.end() }
+                        current.withLock { $0 = open.session }
                         while let next = left.first {
                             try Task.checkCancellation()
                             var here = [next]
@@ -108,7 +111,7 @@ struct ConnectionOptions: ParsableArguments {
         let executor = try EngineExecutor(threads: 4)
         let open = try begin(name, bandwidth: bandwidth, stepDone: stepDone)
         defer { open.end() }
-        return try await Interrupts.run {
+        return try await Interrupts.run(onSignal: { open.session.interrupt() }) {
             try await withTaskExecutorPreference(executor) { try await body(open.session) }
         }
     }
@@ -140,7 +143,7 @@ struct ConnectionOptions: ParsableArguments {
             daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }, bandwidth: bandwidth,
             stepDone: stepDone
         ) { note in
-            if !quiet { Messages.write("xfer: \(note)") }
+            Messages.note(note, quiet: quiet)
         }
         return OpenSession(session: session, own: own)
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Kernel
 import NFS
+import Synchronization
 import Transfer
 
 @main
@@ -93,27 +94,21 @@ enum ExitStatus: Int32, Error {
 
 /// What goes to standard error.
 enum Messages {
-    /// A line or several, without what would do things to a terminal: they name files as a server does.
-    static func write(_ text: String) { raw(printable(text.hasSuffix("\n") ? text : text + "\n")) }
-
-    /// Control characters but the ends of lines and tabs as question marks.
-    static func printable(_ text: String) -> String {
-        var result = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
-            let isControl = scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
-            result.append(isControl ? "?" : scalar)
-        }
-        return String(result)
+    /// A line or several, above the display where there is one, and without what would do things to a terminal: they name
+    /// files as a server does.
+    static func write(_ text: String) {
+        Screen.shared.print(printable(text.hasSuffix("\n") ? text : text + "\n"))
     }
 
-    /// Text as it is.
-    static func raw(_ text: String) {
-        var left = Array(text.utf8)[...]
-        while !left.isEmpty {
-            let count = left.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-            // With standard error gone there is nobody to tell.
-            guard count > 0 || (count < 0 && errno == EINTR) else { return }
-            left = left.dropFirst(max(0, count))
+    /// Control characters but the ends of lines and tabs as question marks.
+    static func printable(_ text: String) -> String { DisplayText.printable(text, keeping: ["\n", "\t"]) }
+
+    /// What happens and is no error; the event `notice` where there are events.
+    static func note(_ text: String, quiet: Bool = false) {
+        if let events = Events.current.withLock({ $0 }) {
+            events.notice(text)
+        } else if !quiet {
+            write("xfer: \(text)")
         }
     }
 

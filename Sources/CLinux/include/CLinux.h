@@ -49,6 +49,9 @@ enum { CLINUX_MAX_HANDLE = 128 };
 int clinux_name_to_handle(int directory, const char *path, int flags, int32_t *type, uint8_t *bytes, uint32_t *length, int *mount_id);
 int clinux_open_by_handle(int mount, int32_t type, const uint8_t *bytes, uint32_t length, int flags);
 
+// wcwidth(3) in UTF-8: columns a character takes on a terminal; -1 for control characters and what is none
+int clinux_columns(uint32_t scalar);
+
 // statfs(2): f_type, and the types that the project knows by name
 int clinux_file_system_type(int descriptor, uint64_t *type);
 enum clinux_file_system {

@@ -12,6 +12,8 @@ struct Get: AsyncParsableCommand {
               xfer get server:/data/a.txt server:/data/b.txt letters
               xfer get -a -o cafile=ca.pem,cert=me.pem,key=me.key server:/data/2026 archive
               xfer get -r --exclude '*.tmp' server:/data/2026 archive
+
+            \(Events.help)
             """)
 
     @OptionGroup var connection: ConnectionOptions

@@ -12,6 +12,8 @@ struct Put: AsyncParsableCommand {
               xfer put report.pdf server:/data
               xfer put *.pdf server:/data/2026
               xfer put -a results server:/data/2026
+
+            \(Events.help)
             """)
 
     @OptionGroup var connection: ConnectionOptions

@@ -14,6 +14,8 @@ struct Sync: AsyncParsableCommand {
 
               xfer sync -n --delete server:/data/ data       # what would be done
               xfer sync --delete --max-delete 100 server:/data/ data
+
+            \(Events.help)
             """)
 
     @OptionGroup var connection: ConnectionOptions

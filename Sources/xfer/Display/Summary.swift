@@ -1,0 +1,38 @@
+import Transfer
+
+/// The last line of a copy: what was copied, how fast, and how it was protected on the way.
+enum Summary {
+    static func text(_ report: Report, seconds: Double, protections: [Session.ProtectionReport]) -> String {
+        var parts = [count(report.files, "file")]
+        if report.directories > 0 {
+            parts.append(report.directories == 1 ? "1 directory" : "\(report.directories) directories")
+        }
+        if report.links > 0 { parts.append(count(report.links, "link")) }
+        let rate = Units.bytes(rate(report, seconds))
+        parts.append("\(Units.bytes(Double(report.bytes))) in \(Units.seconds(seconds)) (\(rate)/s)")
+        if !report.failures.isEmpty { parts.append("\(report.failures.count) failed") }
+        if !report.skipped.isEmpty { parts.append("\(report.skipped.count) left out") }
+        if !protections.isEmpty { parts.append(protections.map(text).joined(separator: "; ")) }
+        return parts.joined(separator: ", ")
+    }
+
+    /// How far a copy was that was interrupted.
+    static func interrupted(_ progress: Progress.Snapshot) -> String {
+        let all = progress.isComplete ? " of \(progress.knownFiles)" : ""
+        return "\(progress.doneFiles)\(all) files done, \(Units.bytes(Double(progress.doneBytes))) moved; "
+            + "run the same command again to resume"
+    }
+
+    /// Bytes per second.
+    static func rate(_ report: Report, _ seconds: Double) -> Double { Double(report.bytes) / max(seconds, 1e-6) }
+
+    private static func text(_ protection: Session.ProtectionReport) -> String {
+        protection.recordLayer == "none"
+            ? "not protected: cleartext"
+            : "TLS 1.3 \(protection.cipher) \(protection.recordLayer) layer, peer \(protection.peer)"
+    }
+
+    private static func count(_ number: Int, _ what: String) -> String {
+        number == 1 ? "1 \(what)" : "\(number) \(what)s"
+    }
+}
