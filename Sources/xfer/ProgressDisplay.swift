@@ -9,7 +9,7 @@ final class ProgressDisplay: Sendable {
     private let thread: Thread
 
     /// Seconds between two frames; before the first one, so that what is done at once shows none; between plain lines.
-    private static let (frame, delay, interval) = (0.1, 0.3, 10.0)
+    private static let (frame, delay, interval) = (0.1, 0.3, 5.0)
 
     /// - Returns: nil where standard error is no terminal.
     init?(_ progress: Progress, label: String) {

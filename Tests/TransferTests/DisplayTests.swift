@@ -168,10 +168,11 @@ import Testing
         var block = Block()
         #expect(
             block.draw(lines("one", "two", "three"), columns: 80, colored: false)
-                == "\rone\u{1b}[K\r\ntwo\u{1b}[K\r\nthree\u{1b}[K\u{1b}[J\r")
+                == "\u{1b}[?7l\rone\u{1b}[K\r\ntwo\u{1b}[K\r\nthree\u{1b}[K\u{1b}[J\r\u{1b}[?7h")
         // Two lines up, and what is left of the third is cleared.
         #expect(
-            block.draw(lines("1", "2"), columns: 80, colored: false) == "\r\u{1b}[2A1\u{1b}[K\r\n2\u{1b}[K\u{1b}[J\r")
+            block.draw(lines("1", "2"), columns: 80, colored: false)
+                == "\u{1b}[?7l\r\u{1b}[2A1\u{1b}[K\r\n2\u{1b}[K\u{1b}[J\r\u{1b}[?7h")
         #expect(block.clear(columns: 80) == "\r\u{1b}[1A\u{1b}[J")
         #expect(block.isEmpty && block.clear(columns: 80) == "")
     }
@@ -187,7 +188,7 @@ import Testing
         var block = Block()
         _ = block.draw(lines("one", "two"), columns: 80, colored: false)
         block.forget()
-        #expect(block.draw(lines("1"), columns: 80, colored: false) == "\r1\u{1b}[K\u{1b}[J\r")
+        #expect(block.draw(lines("1"), columns: 80, colored: false) == "\u{1b}[?7l\r1\u{1b}[K\u{1b}[J\r\u{1b}[?7h")
     }
 
     @Test func coloursOnlyWhereTheyAreWanted() {

@@ -12,10 +12,12 @@ struct Block {
     ///
     /// - Parameter columns: of the terminal, now.
     mutating func draw(_ lines: [DisplayLine], columns: Int, colored: Bool) -> String {
-        var text = top(columns)
+        // Without wrapping (DECAWM): where a terminal has another width before it says so (tmux waits), the cursor still comes
+        // back to the row it was on, from which the next frame finds the first line.
+        var text = "\u{1b}[?7l" + top(columns)
         text += lines.map { $0.rendered(colored: colored) + "\u{1b}[K" }.joined(separator: "\r\n")
         // What is left of a higher block
-        text += "\u{1b}[J\r"
+        text += "\u{1b}[J\r\u{1b}[?7h"
         drawn = lines.map(\.columns)
         return text
     }

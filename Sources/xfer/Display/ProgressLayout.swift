@@ -52,7 +52,7 @@ enum ProgressLayout {
             room -= DisplayText.columns(shown) + 1
         }
         if let part = part(progress), isBarShown { bar(part, columns: min(longestBar, room - 3), &line) }
-        line.append(text)
+        line.append(line.pieces.isEmpty ? String(text.drop { $0 == " " }) : text)
         return line
     }
 

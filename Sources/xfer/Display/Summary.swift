@@ -18,8 +18,10 @@ enum Summary {
 
     /// How far a copy was that was interrupted.
     static func interrupted(_ progress: Progress.Snapshot) -> String {
-        let all = progress.isComplete ? " of \(progress.knownFiles)" : ""
-        return "\(progress.doneFiles)\(all) files done, \(Units.bytes(Double(progress.doneBytes))) moved; "
+        let files =
+            progress.isComplete
+            ? "\(progress.doneFiles) of \(count(progress.knownFiles, "file"))" : count(progress.doneFiles, "file")
+        return "\(files) done, \(Units.bytes(Double(progress.doneBytes))) moved; "
             + "run the same command again to resume"
     }
 

@@ -10,7 +10,7 @@ enum Capture {
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         let masked = masked(screen).joined(separator: "\n") + "\n"
-        let folder = filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
+        let folder = filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         let path = "\(folder)/Captures/\(name).txt"
         if getenv("TLSD_RECORD") != nil { return try write(masked, to: path) }
         #expect(masked == contents(of: path), "\(name)", sourceLocation: sourceLocation)

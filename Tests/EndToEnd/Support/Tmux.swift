@@ -18,7 +18,7 @@ final class Tmux {
         self.columns = columns
         socket = directory + "/tmux"
         try write(
-            "set -g status off\nset -g remain-on-exit on\n", to: directory + "/tmux.conf")
+            "set -g status off\n", to: directory + "/tmux.conf")
         let ended = try RunningProgram(
             [
                 "tmux", "-u", "-S", socket, "-f", directory + "/tmux.conf", "new-session", "-d", "-x", "\(columns)",
