@@ -45,6 +45,69 @@ import Testing
         }
     }
 
+    /// Calls that are not answered are not waited for, and what was begun is taken back on another connection.
+    @Test(arguments: Layer.available, ["put", "get"]) func aTransferThatHangsIsInterrupted(
+        layer: Layer, command: String
+    ) throws {
+        try withSite(layer) { site in
+            let relay = try Relay(
+                to: site.port, holding: command == "put" ? .toServer : .toClient, allowing: 2 << 20)
+            defer { relay.stop() }
+            let (source, target) = command == "put" ? (site.local, site.data) : (site.data, site.local)
+            try write(pattern(6 << 20), to: source + "/big")
+            let places = command == "put" ? ["big", "localhost:/data"] : ["localhost:/data/big", "."]
+            let copy = try site.start(command, places, port: relay.port)
+            try underWay(target, beyond: 0, copy)
+            relay.letNewConnectionsThrough()
+            copy.signal(SIGINT)
+            let ended = try copy.wait(seconds: 30)
+            expectFailure(ended, status: 130, "interrupted", "run the same command again to resume")
+            #expect(!ended.error.contains("may be left"), "\(ended)")
+            #expect(names(in: target) == [])
+        }
+    }
+
+    /// A server that answers nothing any more: said, and not waited for either.
+    @Test(arguments: ["put", "get"]) func aTransferIsInterruptedWhileTheServerIsStopped(command: String) throws {
+        try withSite(.user) { site in
+            let relay = try Relay(
+                to: site.port, holding: command == "put" ? .toServer : .toClient, allowing: 2 << 20)
+            defer { relay.stop() }
+            let (source, target) = command == "put" ? (site.local, site.data) : (site.data, site.local)
+            try write(pattern(6 << 20), to: source + "/big")
+            let places = command == "put" ? ["big", "localhost:/data"] : ["localhost:/data/big", "."]
+            let copy = try site.start(command, places, options: site.credentials + ",timeo=3000", port: relay.port)
+            try underWay(target, beyond: 0, copy)
+            site.xferd.signal(SIGSTOP)
+            relay.letNewConnectionsThrough()
+            copy.signal(SIGINT)
+            let ended = try copy.wait(seconds: 60)
+            site.xferd.signal(SIGCONT)
+            expectFailure(ended, status: 130, "interrupted")
+            #expect(ended.error.contains("localhost does not answer: temporary files") == (command == "put"))
+            if command == "get" { #expect(names(in: target) == []) }
+        }
+    }
+
+    /// The second signal leaves at once.
+    @Test func interruptedTwice() throws {
+        try withSite(.user) { site in
+            let relay = try Relay(to: site.port, holding: .toServer, allowing: 2 << 20)
+            defer { relay.stop() }
+            try write(pattern(6 << 20), to: site.local + "/big")
+            let put = try site.start("put", ["big", "localhost:/data"], port: relay.port)
+            try underWay(site.data, beyond: 0, put)
+            site.xferd.signal(SIGSTOP)
+            put.signal(SIGINT)
+            try put.logged("cleaning up (again to leave at once)")
+            put.signal(SIGINT)
+            let ended = try put.wait(seconds: 30)
+            site.xferd.signal(SIGCONT)
+            expectFailure(ended, status: 130, "interrupted")
+            #expect(!ended.error.contains("run the same command again") && !ended.error.contains("may be left"))
+        }
+    }
+
     /// A file cut short while it is pushed: an error, never wrong bytes.
     @Test(arguments: Layer.available) func theSourceOfAPutIsCutShort(layer: Layer) throws {
         try withSite(layer) { site in

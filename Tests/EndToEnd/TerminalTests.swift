@@ -64,10 +64,8 @@ import Testing
         }
     }
 
-    /// The summary is there, which may be wrapped.
     private func isDone(_ screen: [String]) -> Bool {
-        let text = screen.joined()
-        return text.contains(" in ") && text.contains("peer CN=localhost")
+        screen.contains { $0.contains(" in ") && $0.hasSuffix("peer CN=localhost") }
     }
 
     @Test(arguments: Layer.available) func aPutOfATreeAtEveryWidth(layer: Layer) throws {
@@ -79,7 +77,7 @@ import Testing
             var seen: [Int] = []
             var screen = try held(terminal, files: 3)
             try Capture.expect(screen, "put-tree-80")
-            #expect(screen.allSatisfy { $0.count < 80 })
+            #expect(screen.allSatisfy { DisplayWidth.columns($0) < 80 })
             #expect(try terminal.cursor().isVisible)
             // What was left out is said above the display, and stays.
             #expect(screen.first == "xfer: left out: tree/pipe: neither a file, a directory nor a link")
@@ -94,7 +92,10 @@ import Testing
                 try terminal.resize(columns: columns, rows: 24)
                 _ = try terminal.wait("display of \(columns) columns") { screen in
                     guard let line = screen.firstIndex(where: { $0.contains("%") }) else { return false }
-                    return screen.count == line + 4 && screen[line...].allSatisfy { DisplayWidth.columns($0) < columns }
+                    // Not what the terminal cut off before it told its size
+                    return screen.count == line + 4 && screen[line].hasSuffix(" -:--")
+                        && screen[(line + 1)...].allSatisfy { $0.hasSuffix("%") }
+                        && screen[line...].allSatisfy { DisplayWidth.columns($0) < columns }
                 }
                 screen = try terminal.screen()
                 try Capture.expect(screen, "put-tree-\(columns)")
@@ -108,7 +109,7 @@ import Testing
 
             try terminal.resize(columns: 80, rows: 24)
             relay.allow(1 << 40)
-            screen = try terminal.wait("end", isDone)
+            screen = try terminal.wait("end", joined: true, isDone)
             try Capture.expect(screen, "put-tree-done")
             #expect(try terminal.cursor().isVisible)
             for name in ["one", "two", Self.long] {
@@ -131,7 +132,7 @@ import Testing
             try Capture.expect(screen, "get-file-\(columns)")
             #expect(screen.count == 1 && screen.allSatisfy { $0.count < columns })
             relay.allow(1 << 40)
-            let end = try terminal.wait("end") { isDone($0) }
+            let end = try terminal.wait("end", joined: true) { isDone($0) }
             #expect(!end.contains { $0.contains("%") }, "\(end)")
             #expect(bytes(of: site.local + "/report.pdf") == bytes(of: site.data + "/report.pdf"))
         }
@@ -184,9 +185,29 @@ import Testing
             // What the shell wrote is still there.
             #expect(again.contains { $0.contains("Stopped") } && again.contains("here"), "\(again)")
             relay.allow(1 << 40)
-            try terminal.wait("end") { isDone($0) && $0.last == "$" }
+            try terminal.wait("end", joined: true) { isDone($0) && $0.last == "$" }
             try terminal.type("stty -a", "Enter")
             try terminal.wait("stty") { $0.contains { $0.contains(" echo ") } }
+        }
+    }
+
+    /// A message comes above the display, and both are there.
+    @Test func aLostConnectionIsSaidAboveTheDisplay() throws {
+        try withSite(.user) { site in
+            let relay = try Relay(to: site.port, holding: .toClient, allowing: 3 << 20)
+            defer { relay.stop() }
+            try write(pattern(Self.size), to: site.data + "/file")
+            try script(site, relay, "get", "localhost:/data/file")
+            let terminal = try terminal(site)
+            _ = try terminal.wait("display") { percent($0.last) ?? 0 > 0 }
+            relay.cut()
+            let screen = try terminal.wait("message", joined: true) {
+                $0.first?.hasPrefix("xfer: the connection to localhost was lost (") ?? false
+            }
+            #expect(screen.count == 2 && percent(screen.last) ?? 0 > 0, "\(screen)")
+            relay.allow(1 << 40)
+            let end = try terminal.wait("end", joined: true, isDone)
+            #expect(end.count == 3 && end.contains("xfer: connected to localhost again"), "\(end)")
         }
     }
 

@@ -12,6 +12,9 @@ package final class Relay: Sendable {
         /// Connections from this one on are not held up.
         var firstFree = Int.max
         var accepted = 0
+        /// Connections before this one have been cut.
+        var firstUncut = 0
+        var ends: [SharedDescriptor] = []
         var isStopped = false
     }
     private let state: Condition<State>
@@ -40,6 +43,16 @@ package final class Relay: Sendable {
     /// Lets all bytes of connections through that are made from now on; those that are there stay as they are.
     package func letNewConnectionsThrough() { state.withLock { $0.firstFree = $0.accepted } }
 
+    /// Ends the connections that are there.
+    package func cut() {
+        let ends = state.withLock(wake: true) { state in
+            state.firstUncut = state.accepted
+            defer { state.ends = [] }
+            return state.ends
+        }
+        for end in ends { Socket.shutdown(end.raw) }
+    }
+
     package func stop() {
         state.withLock(wake: true) { $0.isStopped = true }
         Socket.shutdown(listener.raw)
@@ -60,6 +73,7 @@ package final class Relay: Sendable {
             try? Socket.setNoDelay(peer.raw)
             let number = state.withLock { state in
                 defer { state.accepted += 1 }
+                state.ends += [client, peer]
                 return state.accepted
             }
             try? Thread.detached("relay-up") { [self] in
@@ -81,7 +95,7 @@ package final class Relay: Sendable {
             var room = buffer.count
             if isHeld {
                 let granted = state.wait { state -> Int? in
-                    if state.isStopped { return 0 }
+                    if state.isStopped || number < state.firstUncut { return 0 }
                     if number >= state.firstFree { return buffer.count }
                     return state.allowed > 0 ? min(buffer.count, state.allowed) : nil
                 }

@@ -32,7 +32,10 @@ final class Tmux {
     deinit { _ = try? run("kill-server") }
 
     @discardableResult
-    private func run(_ arguments: String...) throws -> String {
+    private func run(_ arguments: String...) throws -> String { try run(arguments) }
+
+    @discardableResult
+    private func run(_ arguments: [String]) throws -> String {
         let ended = try RunningProgram(["tmux", "-u", "-S", socket] + arguments, environment: ["LC_ALL=C.UTF-8"]).wait()
         guard ended.status == 0 else { throw Unexpected("tmux \(arguments): \(ended)") }
         return ended.output
@@ -40,11 +43,15 @@ final class Tmux {
 
     /// What stands on the screen, without empty lines at its end.
     ///
-    /// - Parameter colors: with the escape sequences of colours.
-    func screen(colors: Bool = false) throws -> [String] {
-        let text = colors ? try run("capture-pane", "-p", "-e") : try run("capture-pane", "-p")
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        while lines.last?.allSatisfy({ $0 == " " }) ?? false { lines.removeLast() }
+    /// - Parameters:
+    ///   - colors: with the escape sequences of colours.
+    ///   - joined: lines that the terminal wrapped are one.
+    func screen(colors: Bool = false, joined: Bool = false) throws -> [String] {
+        let text = try run(["capture-pane", "-p"] + (colors ? ["-e"] : []) + (joined ? ["-J"] : []))
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map {
+            String($0.reversed().drop { $0 == " " }.reversed())
+        }
+        while lines.last?.isEmpty ?? false { lines.removeLast() }
         return lines
     }
 
@@ -52,10 +59,12 @@ final class Tmux {
     ///
     /// - Returns: the screen.
     @discardableResult
-    func wait(_ what: String, colors: Bool = false, _ condition: ([String]) -> Bool) throws -> [String] {
+    func wait(_ what: String, colors: Bool = false, joined: Bool = false, _ condition: ([String]) -> Bool) throws
+        -> [String]
+    {
         var last: [String] = []
         let isThere = try eventually(within: 60) {
-            last = try screen(colors: colors)
+            last = try screen(colors: colors, joined: joined)
             return condition(last)
         }
         guard isThere else { throw Unexpected("no \(what) on the screen: \n\(last.joined(separator: "\n"))") }
