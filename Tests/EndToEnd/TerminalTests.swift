@@ -169,6 +169,7 @@ import Testing
             try write(pattern(Self.size), to: site.data + "/file")
             try script(site, relay, "get", "localhost:/data/file")
             let terminal = try terminal(site, Self.shell)
+            try terminal.wait("prompt") { $0 == ["$"] }
             try terminal.type("./go", "Enter")
             _ = try terminal.wait("display") { percent($0.last) ?? 0 > 0 }
             try terminal.type("C-z")
@@ -216,6 +217,7 @@ import Testing
             try write(pattern(Self.size), to: site.local + "/file")
             try script(site, relay, "put", "file localhost:/data")
             let terminal = try terminal(site, Self.shell)
+            try terminal.wait("prompt") { $0 == ["$"] }
             try terminal.type("./go", "Enter")
             _ = try terminal.wait("display") { percent($0.last) ?? 0 > 0 }
             relay.letNewConnectionsThrough()
