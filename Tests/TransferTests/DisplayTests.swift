@@ -173,7 +173,7 @@ import Testing
         #expect(
             block.draw(lines("1", "2"), columns: 80, colored: false)
                 == "\u{1b}[?7l\r\u{1b}[2A1\u{1b}[K\r\n2\u{1b}[K\u{1b}[J\r\u{1b}[?7h")
-        #expect(block.clear(columns: 80) == "\r\u{1b}[1A\u{1b}[J")
+        #expect(block.clear(columns: 80) == "\r\u{1b}[1A\u{1b}[K\u{1b}[C\u{1b}[J\r")
         #expect(block.isEmpty && block.clear(columns: 80) == "")
     }
 
@@ -181,7 +181,7 @@ import Testing
         var block = Block()
         let long = String(repeating: "x", count: 79)
         _ = block.draw(lines(long, long, "end"), columns: 80, colored: false)
-        #expect(block.clear(columns: 40) == "\r\u{1b}[4A\u{1b}[J")
+        #expect(block.clear(columns: 40) == "\r\u{1b}[4A\u{1b}[K\u{1b}[C\u{1b}[J\r")
     }
 
     @Test func whatWasForgottenStays() {

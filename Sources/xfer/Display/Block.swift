@@ -26,7 +26,8 @@ struct Block {
     mutating func clear(columns: Int) -> String {
         if isEmpty { return "" }
         defer { drawn = [] }
-        return top(columns) + "\u{1b}[J"
+        // Not from the first column: tmux keeps in its history what is cleared from the screen's first one.
+        return top(columns) + "\u{1b}[K\u{1b}[C\u{1b}[J\r"
     }
 
     /// Leaves what is there: something else was written below it.
