@@ -229,12 +229,11 @@ import Testing
         try write([1, 2, 3], to: path)
         var before = stat()
         #expect(stat(path, &before) == 0)
-        before.st_mtim.tv_nsec ^= 1
-        let old = before
-        var (shorter, longer) = (old, old)
+        var (touched, shorter, longer) = (before, before, before)
+        touched.st_mtim.tv_nsec ^= 1
         shorter.st_size = 2
         longer.st_size = 4
-        for status in [old, shorter, longer] {
+        for status in [touched, shorter, longer] {
             try await withMount(try server(program)) { remote, _ in
                 let error = await #expect(throws: TransferError.self) {
                     try await put(remote, path, status: status)

@@ -147,6 +147,19 @@ import Testing
         #expect(try f.directory.read("file") == "old")
     }
 
+    /// On this machine's own file system, which in the kTLS lab knows no O_TMPFILE.
+    @Test func whateverTheFileSystemHas() throws {
+        let f = try Fixture(options: .forWriting)
+        for text in ["first", "second"] {
+            try f.put(Put(text))
+            #expect(try f.directory.read("file") == text)
+        }
+        #expect(status { try f.put(Put("third", .keep)) } == .exists)
+        try f.put(Put("third", as: "other", .keep))
+        #expect(try f.names == ["file", "other"])
+        #expect(try f.directory.read("file") == "second" && f.directory.read("other") == "third")
+    }
+
     @Test func names() throws {
         let f = try Fixture.forXfer()
         let long = FileName([UInt8](repeating: 97, count: 256))
