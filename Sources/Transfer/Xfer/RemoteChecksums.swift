@@ -18,8 +18,7 @@ extension Remote {
     ///
     /// - Parameters:
     ///   - range: bytes; what is behind the file's end does not count.
-    ///   - blockSize: bytes, 1...``XferCapabilities/rangeMaximum``. What is to be kept in memory for a large file is 16 or 32
-    ///     bytes for each block.
+    ///   - blockSize: bytes, 1...``XferCapabilities/rangeMaximum``. Each block takes 16 or 32 bytes of memory.
     ///   - moved: told how many bytes more are done.
     /// - Returns: nil where the server has no XFER, or not with this algorithm or this block size.
     /// - Throws: ``TransferError`` with `sourceChanged` where the file changed meanwhile; ``NFSError``.

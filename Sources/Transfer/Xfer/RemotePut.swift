@@ -52,7 +52,9 @@ extension Remote {
         arguments += [UInt8](repeating: 0, count: (4 - data.count % 4) % 4)
         let encoded = arguments
         return try await session.patiently(path) {
-            switch try await xferReply(Xfer.Put.self, encoded, subject: path, isLong: data.count >= Self.longPut) {
+            let reply = try await xferReply(
+                Xfer.Put.self, encoded, carrying: data.count, subject: path, isLong: data.count >= Self.longPut)
+            switch reply {
             case .success(let success): return RemotePut(handle: success.file, attributes: success.attributes)
             case .failure(let status, _): throw NFSError(status, procedure: Xfer.Put.name, path)
             }

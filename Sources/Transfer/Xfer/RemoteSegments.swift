@@ -1,8 +1,8 @@
 import NFS
 
 extension Remote {
-    /// Where a file has data from `offset` on, in its order, as the server's file system knows it: SEGMENTS. All else of it
-    /// reads as zeros.
+    /// Where a file has data from `offset` on, in its order, as the server's file system knows it: SEGMENTS. All else
+    /// of it reads as zeros.
     ///
     /// - Parameters:
     ///   - most: segments at which to stop; 16 bytes of memory each.

@@ -68,7 +68,7 @@ extension Remote {
 
     /// A procedure of XFER.
     ///
-    /// - Parameter isLong: see ``Session/call(program:version:procedure:arguments:payload:sink:subject:localName:isLong:)``.
+    /// - Parameter isLong: the server takes its time: over any of the connections.
     func xfer<P: XferProcedure>(
         _ procedure: P.Type, _ arguments: P.Arguments, subject: String, isLong: Bool = false
     ) async throws -> P.Success {
@@ -83,12 +83,14 @@ extension Remote {
     }
 
     /// The same with encoded arguments, and the reply as it is.
+    ///
+    /// - Parameter carried: bytes of a file in the arguments, which count against the bandwidth.
     func xferReply<P: XferProcedure>(
-        _ procedure: P.Type, _ arguments: [UInt8], subject: String, isLong: Bool = false
+        _ procedure: P.Type, _ arguments: [UInt8], carrying carried: Int = 0, subject: String, isLong: Bool = false
     ) async throws -> P.Reply {
         let reply = try await session.call(
             program: Xfer.program, version: Xfer.version, procedure: P.number.rawValue, arguments: arguments,
-            subject: subject, isLong: isLong)
+            expected: carried, subject: subject, isLong: isLong)
         guard let decoded = reply.results.withUnsafeBytes({ P.decodeReply($0) }) else {
             throw NFSError(malformed: P.name, subject)
         }
