@@ -387,7 +387,7 @@ package final class Session: Sendable {
                 if !saidToWait.exchange(true, ordering: .relaxed) { notify("\(error); waiting") }
             }
             // The server has no way to say when it is ready.
-            try await pause(milliseconds: delay)
+            try await pause(seconds: Double(delay) / 1000)
             waited += delay
             delay = min(2 * delay, Self.longestDelay)
         }

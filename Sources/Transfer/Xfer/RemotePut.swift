@@ -1,3 +1,4 @@
+import CLinux
 package import Glibc
 package import Kernel
 package import NFS
