@@ -70,7 +70,10 @@ let package = Package(
         // Bulk copies that outlive the process: their state in SQLite
         .target(
             name: "Jobs",
-            dependencies: ["Transfer", "NFS", "Kernel", .product(name: "GRDB", package: "GRDB.swift"), log],
+            dependencies: [
+                "Transfer", "NFS", "Handshake", "Kernel", "CLinux", .product(name: "GRDB", package: "GRDB.swift"),
+                system,
+            ],
             swiftSettings: strict),
 
         // Private keys and certificates: the daemons (and the certificate commands) alone
@@ -146,7 +149,10 @@ let package = Package(
         .testTarget(
             name: "ChecksumsTests", dependencies: ["TestSupport", "Checksums", "Kernel"], swiftSettings: strict),
         .testTarget(
-            name: "JobsTests", dependencies: ["TestSupport", "Jobs", "Transfer", "Kernel"], swiftSettings: strict),
+            name: "JobsTests",
+            dependencies: [
+                "TestSupport", "Jobs", "Transfer", "Kernel", .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
 
         // Tests of whole programs, and of what needs no server
         .testTarget(

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 _Static_assert(EXT4_SUPER_MAGIC == CLINUX_EXT4 && XFS_SUPER_MAGIC == CLINUX_XFS, "statfs");
 _Static_assert(TMPFS_MAGIC == CLINUX_TMPFS && F2FS_SUPER_MAGIC == CLINUX_F2FS, "statfs");
@@ -34,3 +35,5 @@ int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC
 int clinux_punch_hole(int file, int64_t offset, int64_t count) {
     return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, count);
 }
+
+int clinux_syncfs(int descriptor) { return syncfs(descriptor); }

@@ -28,6 +28,8 @@ package struct Copy: Sendable {
         /// By those of rsync(1): the target is a directory, made if there is none, and gets the source in it, or, where
         /// that ends in a slash, what is in the source.
         case synchronized
+        /// The destination is the copy's own name, whatever is there: cp(1)'s -T.
+        case exactName
     }
 
     // MARK: Several at once
@@ -137,7 +139,7 @@ package struct Copy: Sendable {
         guard !isThere || [S_IFDIR, S_IFREG].contains(status.st_mode & S_IFMT) else {
             throw TransferError(.local, "\(destination): is there, and neither a file nor a directory")
         }
-        if isThere, status.st_mode & S_IFMT == S_IFDIR {
+        if isThere, placement != .exactName, status.st_mode & S_IFMT == S_IFDIR {
             let directory = try local(destination) { () throws(SystemError) in try LocalDirectory(path: destination) }
             // The root of an export has no name of its own: its contents go into the directory itself.
             return (directory, source.map { FileName($0) })
@@ -226,7 +228,7 @@ package struct Copy: Sendable {
         var isThere = false
         do {
             let there = try await remote.find(destination)
-            if there.attributes.type == .directory {
+            if there.attributes.type == .directory, placement != .exactName {
                 return (RemoteDirectory(handle: there.handle, path: there.path), source.map { FileName($0) })
             }
             isThere = true

@@ -17,6 +17,9 @@ package final class Remote: Sendable {
     let lacksReadDirPlus = Atomic<Bool>(false)
     /// What ``xfer()`` has learnt.
     let xferSupport = XferSupport()
+    /// Directories on the way of ``find(_:)`` are remembered (``DirectoryCache``): for many copies.
+    let keepsDirectories = Atomic<Bool>(false)
+    private let directories = DirectoryCache()
 
     /// An object on the server.
     package struct Object: Sendable {
@@ -48,13 +51,36 @@ package final class Remote: Sendable {
         guard Self.contains(export, path) else {
             throw TransferError(.server, "\(session.host):\(path): not in the mounted export \(export)")
         }
+        let keeps = keepsDirectories.load(ordering: .relaxed)
+        if keeps, let found = try await findInKept(path) { return found }
         var at = try await attributes(root, subject: "\(session.host):\(export)")
         var name = export == "/" ? "" : export
+        if keeps { directories.keep(at, name) }
         for component in path.dropFirst(name.count).split(separator: "/") {
             name += "/\(component)"
             at = try await lookup(FileName(String(component)), in: at.handle, path: "\(session.host):\(name)")
+            if keeps, at.attributes.type == .directory { directories.keep(at, name) }
         }
         return Object(handle: at.handle, attributes: at.attributes, path: "\(session.host):\(path)")
+    }
+
+    /// ``find(_:)`` from a directory that is known.
+    ///
+    /// - Returns: nil where none is, or the server does not know it any more.
+    private func findInKept(_ path: String) async throws -> Object? {
+        if let kept = directories[path] { return kept }
+        guard path != export, let slash = path.lastIndex(of: "/") else { return nil }
+        let parent = String(path[..<slash])
+        guard let directory = directories[parent] else { return nil }
+        let name = FileName(String(path[path.index(after: slash)...]))
+        do {
+            let found = try await lookup(name, in: directory.handle, path: "\(session.host):\(path)")
+            if found.attributes.type == .directory { directories.keep(found, path) }
+            return found
+        } catch let error as NFSError where [.stale, .badHandle, .notDirectory].contains(error.status) {
+            directories.forget(parent)
+            return nil
+        }
     }
 
     /// LOOKUP, and GETATTR where its attributes did not come along.

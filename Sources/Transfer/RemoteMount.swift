@@ -52,6 +52,13 @@ extension Remote {
         _ = try await caller.call(.umnt, arguments, subject: subject) { _ throws(MountError) in () }
     }
 
+    /// The paths that the server tells that it exports; none where it tells nothing.
+    static func exportNames(_ session: Session) async throws -> [String] {
+        let caller = MountCaller(session)
+        defer { caller.close() }
+        return try await exports(session, caller).map(\.path.description)
+    }
+
     /// What the server tells that it exports; nothing where it tells nothing.
     private static func exports(_ session: Session, _ caller: MountCaller) async throws -> [Mount.ExportEntry] {
         do {

@@ -133,7 +133,7 @@ struct ConnectionOptions: ParsableArguments {
     ) throws -> OpenSession {
         let options = try options(for: name)
         let (quiet, layer) = (quiet, RecordLayerChoice(rawValue: recordLayer) ?? .auto)
-        let (path, own) = try daemon(options)
+        let (path, own) = try Self.daemon(options)
         if options.protection == .cleartext, !quiet {
             Messages.write(
                 "xfer: warning: xprtsec=none: everybody on the way to \(name.host) can read and change what is copied")
@@ -158,7 +158,7 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// The path of a tlscd, and the private one where it is that; neither for `xprtsec=none`.
-    private func daemon(_ options: MountOptions) throws -> (path: String?, own: PrivateDaemon?) {
+    static func daemon(_ options: MountOptions) throws -> (path: String?, own: PrivateDaemon?) {
         if options.protection == .cleartext { return (nil, nil) }
         if let path = options.daemon {
             guard options.certificate == nil, options.key == nil, options.anchors == nil else {

@@ -16,7 +16,7 @@ struct CopyArguments: ParsableArguments {
         _ placement: Copy.Placement, _ body: @escaping @Sendable (Copy) async throws -> Report
     ) async throws {
         let bandwidth = rules.bandwidth()
-        let rules = try rules.rules(for: placement)
+        let rules = try rules.rules().completed(for: placement)
         let output = CopyOutput(label: label, style: json ? .json : connection.quiet ? .quiet : .lines)
         try await output.run { progress in
             try await connection.withRemote(name, bandwidth: bandwidth) { remote in

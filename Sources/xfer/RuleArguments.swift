@@ -150,22 +150,6 @@ struct RuleArguments: ParsableArguments {
 
     // MARK: What they come to
 
-    /// What the options mean to the command: sync keeps all as it is; get and put copy what is there already, unless they
-    /// keep times, by which it can be told, or another rule says what to compare.
-    ///
-    /// - Throws: as ``rules()``.
-    func rules(for placement: Copy.Placement) throws -> CopyRules {
-        var rules = try rules()
-        switch placement {
-        case .synchronized:
-            (rules.recursive, rules.preserve, rules.hardLinks) = (true, true, true)
-            rules.owner = owner || geteuid() == 0
-        case .named:
-            if !keepsTimes && !checksum && !sizeOnly { rules.ignoreTimes = true }
-        }
-        return rules
-    }
-
     /// - Throws: ``UsageError`` naming a file that cannot be read, or file, line and pattern.
     func rules() throws -> CopyRules {
         var rules = CopyRules()

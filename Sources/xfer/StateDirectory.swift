@@ -8,6 +8,9 @@ enum StateDirectory {
     /// The authority and the certificates of `xfer serve`.
     static var serve: String { base("XDG_DATA_HOME", ".local/share") + "/tlsd/serve" }
 
+    /// What `xfer jobs` has done and has left.
+    static var jobs: String { base("XDG_STATE_HOME", ".local/state") + "/tlsd/jobs" }
+
     private static func base(_ variable: String, _ standard: String) -> String {
         if let value = getenv(variable), value.pointee != 0 { return String(cString: value) }
         return "\(getenv("HOME").map { String(cString: $0) } ?? "/root")/\(standard)"

@@ -24,7 +24,8 @@ struct Xfer: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Get.self, Put.self, Sync.self, List.self, Stat.self, Cat.self, DiskUsageCommand.self, Remove.self,
-            MakeDirectory.self, Move.self, MountCommand.self, Unmount.self, Mounts.self, Ping.self, Serve.self, PKI.self,
+            MakeDirectory.self, Move.self, MountCommand.self, Unmount.self, Mounts.self, Ping.self, Jobs.self,
+            Serve.self, PKI.self,
         ])
 
     /// Not asynchronous itself: signals are blocked before the first thread of Swift's pool starts, which inherits that; and

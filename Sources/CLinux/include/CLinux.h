@@ -44,6 +44,9 @@ int clinux_hide_memory(void);
 ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t count, unsigned flags);
 ssize_t clinux_getdents64(int directory, void *buffer, size_t count);
 
+// syncfs(2)
+int clinux_syncfs(int descriptor);
+
 // name_to_handle_at(2), open_by_handle_at(2). `bytes` holds at least 128. Returns 0 or -1.
 enum { CLINUX_MAX_HANDLE = 128 };
 int clinux_name_to_handle(int directory, const char *path, int flags, int32_t *type, uint8_t *bytes, uint32_t *length, int *mount_id);

@@ -52,6 +52,3 @@ package struct CopyRules: Sendable {
 
     package init() {}
 }
-
-/// What it was called before there were rules.
-package typealias CopyOptions = CopyRules
