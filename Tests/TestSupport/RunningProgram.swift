@@ -99,6 +99,7 @@ package final class RunningProgram: Sendable {
 
     package var ended: Int32? { state.withLock { $0.ended } }
     package var output: String { state.withLock { String(decoding: $0.output, as: UTF8.self) } }
+    package var outputBytes: Int { state.withLock { $0.output.count } }
     package var error: String { state.withLock { String(decoding: $0.error, as: UTF8.self) } }
 
     package func signal(_ number: Int32) { if ended == nil { Glibc.kill(process, number) } }

@@ -72,12 +72,8 @@ struct JobsRun: AsyncParsableCommand {
             path = run.state.state ?? run.state.path(file)
         }
         // What cannot be read needs no state.
-        if file != "-" {
-            do {
-                _ = try Files.open(input, O_RDONLY | O_NONBLOCK)
-            } catch {
-                throw JobsError("the jobs cannot be read: \(error)")
-            }
+        if file != "-", access(input, R_OK) != 0 {
+            throw JobsError("the jobs cannot be read: \(file): \(String(cString: strerror(errno)))")
         }
         if StateFile.isState(path) {
             let (totals, isComplete) = try JobsList.look(path)
