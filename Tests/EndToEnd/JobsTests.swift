@@ -21,7 +21,7 @@ private struct Line {
 
     /// A member's value as it is written; the lines are the program's own, each member once and in order.
     subscript(name: String) -> String? {
-        guard let start = text.range(of: "\"\(name)\":") else { return nil }
+        guard let start = text.firstRange(of: "\"\(name)\":") else { return nil }
         let rest = text[start.upperBound...]
         if rest.hasPrefix("\"") { return rest.dropFirst().prefix { $0 != "\"" }.description }
         return rest.prefix { $0 != "," && $0 != "}" }.description
@@ -185,7 +185,7 @@ private struct Line {
     @Test(arguments: Layer.available) func aServerThatIsNotThere(layer: Layer) throws {
         try withSite(layer) { site in
             try write("one", to: site.data + "/one")
-            let lines = (1...50).map { "get nfs://localhost:1/data/x n\($0)\nget localhost:/data/one y\($0)\n" }
+            let lines = (1...50).map { "get 127.0.0.9:/data/x n\($0)\nget localhost:/data/one y\($0)\n" }
             try write(lines.joined(), to: site.local + "/list")
             let ended = try site.jobs("run", "--attempts", "2", "--state", "state", "list").wait()
             expectFailure(ended, status: 3, "50 of 100 jobs done, 50 failed")

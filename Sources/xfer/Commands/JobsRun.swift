@@ -251,7 +251,7 @@ private final class JobsPool: Sendable {
     private let daemons: Daemons
 
     private final class Daemons: Sendable {
-        let own = Mutex<[String: (path: String?, own: PrivateDaemon?)]>([:])
+        let own = Mutex<[String: Result<(path: String?, own: PrivateDaemon?), any Error>]>([:])
     }
 
     init(_ connection: ConnectionOptions) {
@@ -266,14 +266,15 @@ private final class JobsPool: Sendable {
                 options.protection.rawValue, options.daemon, options.anchors, options.certificate, options.key,
             ].map { $0 ?? "" }.joined(separator: "\0")
             let path = try daemons.own.withLock { own -> String? in
-                if let there = own[key] { return there.path }
+                if let there = own[key] { return try there.get().path }
                 if options.protection == .cleartext, !quiet {
                     Messages.write(
                         "xfer: warning: xprtsec=none: everybody on the way can read and change what is copied")
                 }
-                let made = try ConnectionOptions.daemon(options)
+                // What fails is not tried again for each of a million jobs.
+                let made = Result { try ConnectionOptions.daemon(options) }
                 own[key] = made
-                return made.path
+                return try made.get().path
             }
             return path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }
         } notify: { note in
@@ -287,7 +288,7 @@ private final class JobsPool: Sendable {
 
     func close() {
         remotes.close()
-        for (_, own) in daemons.own.withLock({ Array($0.values) }) { own?.stop() }
+        for own in daemons.own.withLock({ Array($0.values) }) { try? own.get().own?.stop() }
     }
 }
 
