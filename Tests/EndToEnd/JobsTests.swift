@@ -233,8 +233,12 @@ private struct Line {
             let ended = try second.wait(seconds: 300)
             #expect(ended.status == 0, "\(ended.error)")
             let rest = Line.all(ended.output).compactMap(\.number)
-            // Both runs' lines together name each job once, and so does the record.
-            #expect((isDone + rest).sorted() == Array(1...count))
+            // Both runs' lines together name each job; twice those of one write(2), where it was killed before it noted that.
+            let named = Set(isDone).union(rest)
+            let twice = isDone.count + rest.count - named.count
+            #expect(named.count == count && named.min() == 1 && named.max() == count, "\(named.count) jobs have lines")
+            #expect(twice <= 4096 / 100, "\(twice) jobs have two lines")
+            // The record names each once.
             let report = Line.all(try site.jobs("report", "--json", "--state", "state").wait().output)
             #expect(report.compactMap(\.number) == Array(1...count))
             #expect(report.allSatisfy { $0["status"] == "done" && $0["attempts"] == "1" })
