@@ -7,6 +7,8 @@ package final class RemotePool: Sendable {
     /// Has a session's handshakes done; nil for `xprtsec=none`.
     package typealias Daemon = @Sendable (MountOptions) throws -> HandshakeDaemon?
 
+    private let outage: Double?
+    private let bandwidth: TokenBucket?
     private let base: [String]
     private let daemon: Daemon
     private let notify: @Sendable (String) -> Void
@@ -18,14 +20,19 @@ package final class RemotePool: Sendable {
 
     /// - Parameters:
     ///   - options: what stands behind `-o` for every copy; a name's own come before, a copy's own behind.
+    ///   - outage: see ``MountOptions/outage``.
+    ///   - bandwidth: for all sessions together.
     ///   - notify: as for ``Session``.
     ///   - mounted: told of each session with which an export is mounted.
     package init(
-        options: [String], daemon: @escaping Daemon, notify: @escaping @Sendable (String) -> Void,
+        options: [String], outage: Double?, bandwidth: TokenBucket? = nil, daemon: @escaping Daemon,
+        notify: @escaping @Sendable (String) -> Void,
         mounted: @escaping @Sendable (Session) -> Void
     ) {
         self.mounted = mounted
         base = options
+        self.outage = outage
+        self.bandwidth = bandwidth
         self.daemon = daemon
         self.notify = notify
     }
@@ -46,6 +53,11 @@ package final class RemotePool: Sendable {
         for entry in entries.withLock({ Array($0.values) }) { entry.session.close() }
     }
 
+    /// Gives up the calls in flight of all sessions: ``Session/interrupt()``.
+    package func interrupt() {
+        for entry in entries.withLock({ Array($0.values) }) { entry.session.interrupt() }
+    }
+
     private func take(_ name: RemoteName, _ items: [String]) throws -> Entry {
         let key = ([name.host] + items).joined(separator: "\0")
         return try entries.withLock { entries in
@@ -55,13 +67,15 @@ package final class RemotePool: Sendable {
             }
             var options = MountOptions()
             for item in items { try options.apply(item) }
+            options.outage = outage
             if entries.count >= Self.sessionsAtMost {
                 for (key, entry) in entries where entry.users.load(ordering: .relaxed) == 0 {
                     entries[key] = nil
                     entry.session.close()
                 }
             }
-            let session = Session(host: name.host, options: options, daemon: try daemon(options), notify: notify)
+            let session = Session(
+                host: name.host, options: options, daemon: try daemon(options), bandwidth: bandwidth, notify: notify)
             let entry = Entry(session)
             entry.users.wrappingAdd(1, ordering: .relaxed)
             entries[key] = entry

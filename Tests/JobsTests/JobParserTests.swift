@@ -33,9 +33,9 @@ import Transfer
         let job = try job("get -rp --fsync --jobs 9 -o port=2050 -osoft --jobs=3 -- host:/data/-a -b")
         #expect(job.source == "host:/data/-a" && job.destination == "-b")
         #expect(job.options.mount == ["port=2050", "soft"])
-        let options = job.options.applied(to: CopyOptions())
+        let options = job.options.applied(to: CopyRules())
         #expect(options.recursive && options.preserve && options.synchronize && options.jobs == 3)
-        #expect(try !self.job("get host:/a b").options.applied(to: CopyOptions()).recursive)
+        #expect(try !self.job("get host:/a b").options.applied(to: CopyRules()).recursive)
     }
 
     @Test func aLineOfJSON() throws {
@@ -44,7 +44,7 @@ import Transfer
         )
         #expect(job.operation == .put && job.source == "äé😀\n" && job.destination == "h:/x" && job.id == "5")
         #expect(job.options.mount == ["ro", "soft"])
-        var base = CopyOptions()
+        var base = CopyRules()
         base.preserve = true
         let options = job.options.applied(to: base)
         #expect(options.recursive && !options.preserve && options.jobs == 2)

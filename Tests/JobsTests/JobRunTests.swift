@@ -26,7 +26,7 @@ private final class Noted: JobWork {
     var done: [Int64] { state.withLock { $0.done } }
 
     func destinationIsName(_ job: Job) -> Bool? {
-        guard job.options.applied(to: CopyOptions()).recursive else { return nil }
+        guard job.options.applied(to: CopyRules()).recursive else { return nil }
         state.withLock { $0.asked += 1 }
         return true
     }

@@ -121,6 +121,17 @@ struct JobsRunOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Keep mode and times.")
     var preserve = false
 
+    @Flag(name: .shortAndLong, help: "All as it is: -r -p and hard links, and for root owners.")
+    var archive = false
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Bytes a second, over all connections and both ways: 50M, 1.5Gi; 0 or none for no limit.",
+            valueName: "rate"),
+        transform: RateArgument.init)
+    var limit = RateArgument.none
+
     @Flag(name: .long, help: "Have each fetched file on the disk before it gets its name.")
     var fsync = false
 
@@ -144,6 +155,7 @@ struct JobsRunOptions: ParsableArguments {
     func options() throws -> JobOptions {
         var options = JobOptions()
         if recursive { try options.set("recursive", .flag(true)) }
+        if archive { try options.set("archive", .flag(true)) }
         if preserve { try options.set("preserve", .flag(true)) }
         if fsync { try options.set("fsync", .flag(true)) }
         options.mount = connection.o
@@ -175,7 +187,7 @@ struct JobsRunOptions: ParsableArguments {
         connection.recordLayer = settings.recordLayer
         connection.o = settings.options.mount
         let quiet = connection.quiet
-        let pool = JobsPool(connection)
+        let pool = JobsPool(connection, limit.bytes.map { TokenBucket(rate: $0) })
         defer { pool.close() }
         var each = CopyRules()
         // Many jobs are under way already.
@@ -215,7 +227,7 @@ struct JobsRunOptions: ParsableArguments {
         let start = Seconds.now
         let totals: JobTotals
         do {
-            totals = try await Interrupts.run {
+            totals = try await Interrupts.run(onSignal: { pool.remotes.interrupt() }) {
                 try await withTaskExecutorPreference(executor) { try await run.run() }
             }
             display?.stop()
@@ -254,14 +266,16 @@ private final class JobsPool: Sendable {
         let own = Mutex<[String: Result<(path: String?, own: PrivateDaemon?), any Error>]>([:])
     }
 
-    init(_ connection: ConnectionOptions) {
+    init(_ connection: ConnectionOptions, _ bandwidth: TokenBucket?) {
         let quiet = connection.quiet
         let verbose = connection.verbose
         let layer = RecordLayerChoice(rawValue: connection.recordLayer) ?? .auto
         let daemons = Daemons()
         self.daemons = daemons
         // Only what the closure needs: parsed options are no value for many threads.
-        remotes = RemotePool(options: connection.o) { options in
+        remotes = RemotePool(
+            options: connection.o, outage: connection.timeout == 0 ? nil : connection.timeout, bandwidth: bandwidth
+        ) { options in
             let key = [
                 options.protection.rawValue, options.daemon, options.anchors, options.certificate, options.key,
             ].map { $0 ?? "" }.joined(separator: "\0")
@@ -298,7 +312,7 @@ private final class JobsDisplay: Sendable {
     private let thread: Thread
 
     init?(_ run: JobRun) {
-        guard isatty(STDERR_FILENO) == 1 else { return nil }
+        guard isatty(STDERR_FILENO) == 1, TerminalSettings.environment.canMove else { return nil }
         let stopped = stopped
         let thread = try? Thread("display") {
             var jobs = RateMeter()
@@ -308,13 +322,12 @@ private final class JobsDisplay: Sendable {
                 let totals = run.totals
                 jobs.add(bytes: totals.done + totals.failed, at: Seconds.now)
                 bytes.add(bytes: Int(clamping: totals.bytes), at: Seconds.now)
-                if isLast {
-                    Messages.raw("\r\u{1b}[K")
-                    return
-                }
+                if isLast { return Screen.shared.clear() }
                 let line =
                     "\(JobsSummary.text(totals)), \(Units.decimal(jobs.perSecond, 0)) jobs/s, \(Units.bytes(bytes.perSecond))/s"
-                Messages.raw("\r\(line.prefix(79))\u{1b}[K")
+                let columns = Terminal.size(STDERR_FILENO).columns
+                let text = DisplayText.shortened(line, to: columns - 1)
+                Screen.shared.draw([DisplayLine(text)], columns: columns, colored: false)
             }
         }
         guard let thread else { return nil }
