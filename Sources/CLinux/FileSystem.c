@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/xattr.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -37,3 +38,5 @@ int clinux_punch_hole(int file, int64_t offset, int64_t count) {
 }
 
 int clinux_syncfs(int descriptor) { return syncfs(descriptor); }
+
+ssize_t clinux_list_attributes(const char *path, void *names, size_t size) { return llistxattr(path, names, size); }

@@ -38,7 +38,8 @@ package struct Copy: Sendable {
     ///
     /// - Throws: where the only one cannot be begun, or the connection is gone.
     package func get(_ sources: [RemoteSource], to destination: String, _ placement: Placement) async throws -> Report {
-        try await each(sources) { source in
+        try refuseDeletingEachOther(sources.map { $0.contents ? nil : Self.split($0.path).name })
+        return try await each(sources) { source in
             let copy = try await at(source.path)
             _ = try await copy.get(source.path, to: destination, placement, contents: source.contents)
         }
@@ -60,9 +61,25 @@ package struct Copy: Sendable {
     ///
     /// - Parameter sources: local paths; for ``Placement/synchronized`` one that ends in a slash stands for what is in it.
     package func put(_ sources: [String], to destination: String, _ placement: Placement) async throws -> Report {
-        try await each(sources) { source in
+        try refuseDeletingEachOther(
+            sources.map { placement == .synchronized && $0.hasSuffix("/") ? nil : Self.split($0).name })
+        return try await each(sources) { source in
             _ = try await put(
                 source, to: destination, placement, contents: placement == .synchronized && source.hasSuffix("/"))
+        }
+    }
+
+    /// With `--delete` the second source would take away what the first one has brought to the same directory.
+    ///
+    /// - Parameter names: what each is called in the target; nil where it is what is in the source that goes there.
+    private func refuseDeletingEachOther(_ names: [String?]) throws(TransferError) {
+        guard rules.delete, names.count > 1 else { return }
+        let own = Set(names.compactMap { $0 }).subtracting(["", ".", ".."])
+        guard own.count == names.count else {
+            throw TransferError(
+                .local,
+                "nothing is copied: --delete would take away of one source what another has brought to the same place; "
+                    + "copy them one by one to places of their own")
         }
     }
 
@@ -150,10 +167,8 @@ package struct Copy: Sendable {
         guard placement == .synchronized else { return (directory, FileName(last)) }
         if isThere { throw TransferError(.local, "\(destination): is not a directory") }
         guard let source else { return (directory, FileName(last)) }
-        if rules.dryRun {
-            // What is in it would be new, wherever it is.
-            return (directory, FileName(last))
-        }
+        // What is in it would be new, wherever it is.
+        if makesNothing { return (directory, FileName(last)) }
         let made = try local(directory.name(FileName(last))) { () throws(SystemError) in
             try directory.makeDirectory(FileName(last), mode: 0o777)
             return try directory.directory(FileName(last))
@@ -172,7 +187,7 @@ package struct Copy: Sendable {
         return try local(parent.name(name)) { () throws(SystemError) in
             let before = try parent.status(name).map { FileAttributes($0) }
             if before == nil {
-                if rules.dryRun { return (nil, nil) }
+                if makesNothing { return (nil, nil) }
                 try parent.makeDirectory(name)
             }
             return (try parent.directory(name), before)
@@ -185,7 +200,7 @@ package struct Copy: Sendable {
     package func put(
         _ path: String, to destination: String, _ placement: Placement = .named, contents: Bool = false
     ) async throws -> Report {
-        if remote.session.options.readOnly {
+        if remote.session.options.readOnly, !rules.dryRun {
             throw TransferError(.server, "\(remote.session.host):\(destination): mounted read-only (-o ro)")
         }
         var status = stat()
@@ -249,7 +264,7 @@ package struct Copy: Sendable {
         if isThere {
             throw TransferError(.server, "\(remote.session.host):\(destination): is not a directory")
         }
-        guard let source, !rules.dryRun else { return (parent, name) }
+        guard let source, !makesNothing else { return (parent, name) }
         let path = "\(parent.path)/\(last)"
         let handle = try await remote.makeDirectory(name, in: parent.handle, path: path)
         let mode = SetAttributes(mode: rules.mode(0o777))
@@ -271,11 +286,14 @@ package struct Copy: Sendable {
             }
             return (RemoteDirectory(handle: there.handle, path: path), there.attributes)
         } catch let error as NFSError where error.status == .noEntry {
-            if rules.dryRun { return (nil, nil) }
+            if makesNothing { return (nil, nil) }
             let handle = try await remote.makeDirectory(name, in: parent.handle, path: path)
             return (RemoteDirectory(handle: handle, path: path), nil)
         }
     }
+
+    /// The target's directory is not made where it is not there.
+    private var makesNothing: Bool { rules.dryRun || rules.existing }
 
     // MARK: Names
 

@@ -81,6 +81,20 @@ final class LocalDirectory: Sendable {
         return FileName(text.prefix(count).map { UInt8(bitPattern: $0) })
     }
 
+    /// Whether it has what cp(1) would copy besides: an access control list, capabilities, attributes of users' own.
+    func hasExtendedAttributes(_ entry: FileName) -> Bool {
+        var names = [UInt8](repeating: 0, count: 4096)
+        let path = Array("/proc/self/fd/\(raw)/".utf8) + entry.bytes + [0]
+        let count = path.withUnsafeBufferPointer { path in
+            path.withMemoryRebound(to: CChar.self) { clinux_list_attributes($0.baseAddress, &names, names.count) }
+        }
+        // More names than there is room for are users' own: the system's are few.
+        if count < 0 { return errno == ERANGE }
+        return names.prefix(count).split(separator: 0).contains { name in
+            ["user.", "system.posix_acl_", "security.capability"].contains { name.starts(with: $0.utf8) }
+        }
+    }
+
     func makeLink(_ entry: FileName, to text: FileName) throws(SystemError) {
         try systemCall("symlinkat", on: name(entry)) {
             text.withCString { text in entry.withCString { symlinkat(text, descriptor.raw, $0) } }

@@ -157,6 +157,8 @@ package struct Report: Sendable {
     package var failures: [any Error] = []
     /// What was left out and why: neither moved nor failed.
     package var skipped: [String] = []
+    /// What the copies have not and their sources have, a line each.
+    package var notes: [String] = []
 
     package init() {}
 }
@@ -164,6 +166,7 @@ package struct Report: Sendable {
 /// Gathers a ``Report`` from many tasks.
 final class Gatherer: Sendable {
     private let report = Mutex(Report())
+    let notCarried = NotCarried()
     private let progress: Progress?
 
     /// - Parameter progress: told at once of failures and of what is left out.
@@ -186,5 +189,9 @@ final class Gatherer: Sendable {
         report.withLock { if $0.skipped.count < Self.kept { $0.skipped.append(what) } }
     }
 
-    var result: Report { report.withLock { $0 } }
+    var result: Report {
+        var result = report.withLock { $0 }
+        result.notes = notCarried.notes
+        return result
+    }
 }

@@ -17,7 +17,9 @@ struct CopyArguments: ParsableArguments {
     ) async throws {
         let bandwidth = rules.bandwidth()
         let rules = try rules.rules().completed(for: placement)
-        let output = CopyOutput(label: label, style: json ? .json : connection.quiet ? .quiet : .lines)
+        let items = !json && (rules.dryRun || rules.itemize) ? ItemOutput() : nil
+        let output = CopyOutput(
+            label: label, style: json ? .json : connection.quiet ? .quiet : .lines, items: items)
         try await output.run { progress in
             try await connection.withRemote(name, bandwidth: bandwidth) { remote in
                 defer { output.protected(by: remote.session.protections) }

@@ -73,6 +73,9 @@ int clinux_birth_time(int directory, const char *path, int flags, int64_t *secon
 int clinux_memory_file(const char *name);
 int clinux_punch_hole(int file, int64_t offset, int64_t count);
 
+// llistxattr(2)
+ssize_t clinux_list_attributes(const char *path, void *names, size_t size);
+
 // Descriptor passing, unix(7). `count` at most CLINUX_MAX_PASSED. The receiver gets close-on-exec descriptors.
 enum { CLINUX_MAX_PASSED = 4 };
 ssize_t clinux_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);

@@ -78,7 +78,7 @@ package enum Comparison {
     }
 
     private static func isSameMode(_ source: FileAttributes, _ target: FileAttributes, _ rules: CopyRules) -> Bool {
-        if rules.owner { return source.mode & 0o7777 == target.mode & 0o7777 }
+        if rules.owner || rules.exactMode { return source.mode & 0o7777 == target.mode & 0o7777 }
         // A copy never gets the set-ID bits of somebody else's file, and must not keep its own; but a directory's
         // set-group-ID bit comes from the one above it.
         let looked: UInt32 = source.type == .directory ? 0o1777 : 0o7777

@@ -26,6 +26,9 @@ package struct CopyRules: Sendable {
     /// `--ignore-existing`: nothing is changed that is there, but in directories.
     package var ignoreExisting = false
 
+    /// `verify`: set-ID bits count, whether or not a copy would get them.
+    package var exactMode = false
+
     // MARK: What is kept
 
     /// `-p`: mode and modification time.

@@ -1,3 +1,4 @@
+import Glibc
 import NFS
 import Synchronization
 
@@ -25,6 +26,8 @@ final class Deletion<Target: WritableTree>: Sendable {
         let names: [FileName]
         /// What the directory gets when they are gone.
         let attributes: SetAttributes
+        /// It gets them even if nothing is deleted in it.
+        var isWaiting = false
     }
 
     init(in target: Target, rules: CopyRules, progress: Progress, gatherer: Gatherer) {
@@ -37,13 +40,20 @@ final class Deletion<Target: WritableTree>: Sendable {
     /// Not all of the source is known.
     func forbid() { state.withLock { $0.isForbidden = true } }
 
-    /// - Parameter kept: how many names of the directory the source has too.
-    func note(_ names: [FileName], in directory: RelativePath, keeping kept: Int, _ attributes: SetAttributes) {
+    /// - Parameters:
+    ///   - kept: how many names of the directory the source has too.
+    ///   - attributes: what the directory gets when they are gone.
+    /// - Returns: its number.
+    func note(_ names: [FileName], in directory: RelativePath, keeping kept: Int, _ attributes: SetAttributes) -> Int {
         state.withLock {
             $0.doomed.append(Doomed(directory: directory, names: names, attributes: attributes))
             if directory.components.isEmpty { $0.keptAtTop = kept }
+            return $0.doomed.count - 1
         }
     }
+
+    /// The directory of that number was changed, and has its attributes set after the deletions, which change it too.
+    func wait(with number: Int) { state.withLock { $0.doomed[number].isWaiting = true } }
 
     /// Deletes what was noted.
     func run(in top: Target.Directory) async {
@@ -57,11 +67,12 @@ final class Deletion<Target: WritableTree>: Sendable {
             let plan = try await plan(doomed, top)
             let count = plan.reduce(0) { $0 + $1.entries.reduce(0) { $0 + $1.count } }
             try check(count, keptAtTop, top)
-            for item in plan { await delete(item) }
+            // The deepest first: what is above may lose the rights that it takes to get there.
+            for item in plan.reversed() { await delete(item, top) }
         } catch {
             gatherer.fail(error)
             // Their times were left for the deletions.
-            for item in doomed { await restore(item, top) }
+            for item in doomed.reversed() where item.isWaiting { await settle(item, top) }
         }
     }
 
@@ -69,7 +80,6 @@ final class Deletion<Target: WritableTree>: Sendable {
 
     private struct Directory: Sendable {
         let doomed: Doomed
-        let place: Target.Directory
         let entries: [Entry]
     }
 
@@ -79,7 +89,7 @@ final class Deletion<Target: WritableTree>: Sendable {
         let node: Node
         let path: RelativePath
         let children: [Entry]
-        /// Something in it is excluded, and stays: then it stays too.
+        /// Something in it stays: then it stays too.
         let isKept: Bool
         /// Itself and what is in it.
         let count: Int
@@ -104,16 +114,17 @@ final class Deletion<Target: WritableTree>: Sendable {
                 guard let node = try await target.find(name, in: place, index) else { continue }
                 if let entry = try await entry(name, node, in: place, item.directory / name) { entries.append(entry) }
             }
-            plan.append(Directory(doomed: item, place: place, entries: entries))
+            plan.append(Directory(doomed: item, entries: entries))
         }
         return plan
     }
 
-    /// - Returns: nil for what is excluded, which stays.
+    /// - Returns: nil for what stays: what is excluded, and somebody's unfinished copy.
     private func entry(
         _ name: FileName, _ node: Node, in directory: Target.Directory, _ path: RelativePath
     ) async throws -> Entry? {
         let isDirectory = node.type == .directory
+        if let tag = TemporaryName.tag(of: name), !tag.isLeftOver { return nil }
         guard rules.filter.admits(path.components, isDirectory: isDirectory) else { return nil }
         guard isDirectory else { return Entry(name, node, path, [], isKept: false) }
         let inner = try await target.open(name, node, in: directory)
@@ -147,11 +158,13 @@ final class Deletion<Target: WritableTree>: Sendable {
 
     // MARK: Deleting
 
-    private func delete(_ directory: Directory) async {
-        await delete(directory.entries, in: directory.place)
-        if rules.dryRun { return }
+    private func delete(_ directory: Directory, _ top: Target.Directory) async {
         do {
-            try await target.set(directory.doomed.attributes, of: directory.place)
+            let place = try await open(directory.doomed.directory, top)
+            let isChanged = directory.entries.contains { $0.count > 0 }
+            if isChanged { try await unlock(place) }
+            await delete(directory.entries, in: place)
+            if isChanged || directory.doomed.isWaiting { await settle(directory.doomed, top) }
         } catch {
             gatherer.fail(error)
         }
@@ -174,8 +187,14 @@ final class Deletion<Target: WritableTree>: Sendable {
         do {
             if entry.node.type == .directory {
                 let inner = try await target.open(entry.name, entry.node, in: directory)
+                if entry.children.contains(where: { $0.count > 0 }) { try await unlock(inner) }
                 await delete(entry.children, in: inner)
-                if entry.isKept { return }
+                if entry.isKept {
+                    if !rules.dryRun, Locked.isLocked(entry.node.attributes) {
+                        try await target.set(SetAttributes(mode: entry.node.attributes.mode), of: inner)
+                    }
+                    return
+                }
             }
             if !rules.dryRun {
                 if entry.node.type == .directory {
@@ -189,7 +208,14 @@ final class Deletion<Target: WritableTree>: Sendable {
             progress.report(Item(.delete, entry.node.type, entry.path.description))
         } catch {
             gatherer.fail(error)
+            progress.report(Item(.fail, entry.node.type, entry.path.description, detail: "\(error)"))
         }
+    }
+
+    private func unlock(_ directory: Target.Directory) async throws {
+        if rules.dryRun || geteuid() == 0 { return }
+        let attributes = try await target.attributes(directory)
+        if Locked.isLocked(attributes) { await Locked.unlock(directory, attributes, in: target) }
     }
 
     /// Deletes what stands where something of another kind has to go.
@@ -199,7 +225,7 @@ final class Deletion<Target: WritableTree>: Sendable {
         _ name: FileName, _ node: Node, in directory: Target.Directory, _ path: RelativePath
     ) async throws {
         guard let entry = try await entry(name, node, in: directory, path), !entry.isKept else {
-            throw TransferError(.local, "\(target.path(name, in: directory)): has something in it that is excluded")
+            throw TransferError(.local, "\(target.path(name, in: directory)): has something in it that stays")
         }
         if let most = rules.maxDelete {
             guard state.withLock({ $0.deleted }) + entry.count <= most else {
@@ -211,8 +237,8 @@ final class Deletion<Target: WritableTree>: Sendable {
         await delete(entry, in: directory)
     }
 
-    private func restore(_ item: Doomed, _ top: Target.Directory) async {
-        if rules.dryRun { return }
+    private func settle(_ item: Doomed, _ top: Target.Directory) async {
+        if rules.dryRun || item.attributes == SetAttributes() { return }
         do {
             try await target.set(item.attributes, of: open(item.directory, top))
         } catch {

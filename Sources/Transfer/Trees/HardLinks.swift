@@ -3,12 +3,14 @@ import Synchronization
 
 /// A file of the target that may get further names.
 struct LinkTarget<Location: Sendable>: Sendable {
-    let location: Location
-    let fileID: UInt64
+    /// Nil where it would be made, and nothing is (`--dry-run`).
+    let location: Location?
+    /// Nil where it would be.
+    let fileID: UInt64?
 }
 
-/// Names of one file in the source are names of one file in the target: the first that is met is copied, the others are
-/// linked to it (`--hard-links`).
+/// Names of one file in the source are names of one file in the target: the first that the walk meets is copied, the
+/// others are linked to it (`--hard-links`).
 final class HardLinks<Location: Sendable>: Sendable {
     private struct File: Hashable {
         let fileSystem: UInt64
@@ -33,7 +35,19 @@ final class HardLinks<Location: Sendable>: Sendable {
 
     private let files = Mutex<[File: State]>([:])
 
-    /// Waits while another task copies the file.
+    /// Asked in the walk's order, so that a dry run finds the same one first.
+    ///
+    /// - Returns: whether it is the first: then it is claimed.
+    func isFirst(_ attributes: FileAttributes) -> Bool {
+        let key = File(attributes)
+        return files.withLock { files in
+            if files[key] != nil { return false }
+            files[key] = .copying([])
+            return true
+        }
+    }
+
+    /// For those that are not the first: waits while another task copies the file.
     func claim(_ attributes: FileAttributes) async -> Claim {
         let key = File(attributes)
         return await withCheckedContinuation { continuation in

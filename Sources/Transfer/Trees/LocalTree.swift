@@ -58,6 +58,18 @@ struct LocalTree: WritableTree {
         try local(directory.name(name)) { () throws(SystemError) in try directory.readLink(name) }
     }
 
+    func losses(_ name: FileName, _ node: Node, in directory: LocalDirectory) -> [NotCarried.Loss] {
+        var losses: [NotCarried.Loss] = []
+        if directory.hasExtendedAttributes(name) { losses.append(.extendedAttributes) }
+        // What is out of range has become the nearest time in it.
+        if [0, .max].contains(node.attributes.modificationTime.seconds),
+            let status = try? directory.status(name), UInt32(exactly: status.st_mtim.tv_sec) == nil
+        {
+            losses.append(.time)
+        }
+        return losses
+    }
+
     func checksum(_ name: FileName, _ node: Node, in directory: LocalDirectory) throws -> FileContent {
         try local(directory.name(name)) { () throws(SystemError) in
             let file = try directory.open(name, O_RDONLY | O_NOFOLLOW)

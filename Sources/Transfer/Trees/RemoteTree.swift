@@ -65,6 +65,9 @@ struct RemoteTree: WritableTree {
                 path: path(name, in: directory)))
     }
 
+    /// None: nothing can be known of them here.
+    func losses(_ name: FileName, _ node: Node, in directory: RemoteDirectory) -> [NotCarried.Loss] { [] }
+
     func checksum(_ name: FileName, _ node: Node, in directory: RemoteDirectory) async throws -> FileContent {
         try await remote.content(
             Remote.Object(

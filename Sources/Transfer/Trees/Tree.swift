@@ -39,6 +39,8 @@ protocol Tree: Sendable {
     func attributes(_ directory: Directory) async throws -> FileAttributes
     func open(_ name: FileName, _ node: Node, in directory: Directory) async throws -> Directory
     func readLink(_ name: FileName, _ node: Node, in directory: Directory) async throws -> FileName
+    /// What NFS version 3 cannot say of it.
+    func losses(_ name: FileName, _ node: Node, in directory: Directory) -> [NotCarried.Loss]
     /// Of the whole file.
     func checksum(_ name: FileName, _ node: Node, in directory: Directory) async throws -> FileContent
 }

@@ -63,9 +63,12 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         let before: FileAttributes?
         /// What is in it that the run before has left, and what the source does not have: to be removed.
         let leftOvers = Mutex<[FileName]>([])
-        let hasDoomed = Atomic<Bool>(false)
+        /// Its number with the ``Deletion``, where the target has what the source has not.
+        let doomed = Mutex<Int?>(nil)
         /// Something was made in it, which has changed its times, or it has other attributes than it should.
         let isTouched: Atomic<Bool>
+        /// See ``Locked``.
+        let isLocked: Atomic<Bool>
         /// Who still needs it: the walk, each file under way, each directory in it.
         let holders = Atomic<Int>(1)
 
@@ -74,6 +77,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             before: FileAttributes?, _ path: RelativePath, in parent: Filling?, isTouched: Bool = true
         ) {
             self.isTouched = Atomic(isTouched)
+            isLocked = Atomic(before.map(Locked.isLocked) ?? false)
             self.source = source
             self.attributes = attributes
             self.target = target
@@ -115,13 +119,32 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         await withDiscardingTaskGroup { group in
             do {
                 let attributes = try await source.attributes(from)
-                await walk(Filling(from, attributes, to, before: before, RelativePath(), in: nil), &group)
+                guard let isTouched = begin(attributes, before) else { return }
+                let top = Filling(from, attributes, to, before: before, RelativePath(), in: nil, isTouched: isTouched)
+                await walk(top, &group)
             } catch {
                 gatherer.fail(error)
             }
             progress.listedAll()
         }
         if rules.delete, let to, !Task.isCancelled { await deletion.run(in: to) }
+    }
+
+    /// Says what is done with the top itself.
+    ///
+    /// - Returns: whether its attributes have to be set; nil where a rule leaves it out.
+    private func begin(_ attributes: FileAttributes, _ before: FileAttributes?) -> Bool? {
+        switch Comparison.decide(source: attributes, target: before, rules: rules) {
+        case .unchanged: return false
+        case .attributesOnly(let reasons):
+            progress.report(Item(.attributes, .directory, RelativePath().description, reasons: reasons))
+        case .skip(let why):
+            progress.report(Item(.skip, .directory, RelativePath().description, detail: why.rawValue))
+            return nil
+        case .copy, .needsChecksum:
+            progress.report(Item(.create, .directory, RelativePath().description))
+        }
+        return true
     }
 
     /// Copies one file, by the same rules; `name` may be a symbolic link to it, as cp(1) has it.
@@ -185,16 +208,36 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         gatherer.fail(error)
     }
 
+    /// Before something is made or removed in a directory.
+    private func prepare(_ filling: Filling) async {
+        filling.touch()
+        guard filling.isLocked.load(ordering: .relaxed), let directory = filling.target, let before = filling.before,
+            !rules.dryRun
+        else { return }
+        // Many tasks may do so at once, and to the same effect.
+        await Locked.unlock(directory, before, in: target)
+        filling.isLocked.store(false, ordering: .relaxed)
+    }
+
+    /// What a directory gets when all is in it.
+    private func attributes(_ filling: Filling) -> SetAttributes {
+        var attributes = rules.directoryAttributes(filling.attributes, filling.before)
+        // It may have been unlocked.
+        if attributes.mode == nil, let before = filling.before, Locked.isLocked(before) {
+            attributes.mode = before.mode
+        }
+        return attributes
+    }
+
     /// Notes what the target has and the source has not.
     private func doom(_ names: Set<FileName>, _ filling: Filling, _ index: Target.Index) throws {
         guard let directory = filling.target else { return }
         let there = try target.names(directory, index).filter { !TemporaryName.isTemporary($0) }
         let doomed = there.filter { !names.contains($0) }
         if doomed.isEmpty { return }
-        filling.hasDoomed.store(true, ordering: .relaxed)
-        deletion.note(
-            doomed, in: filling.path, keeping: there.count - doomed.count,
-            rules.directoryAttributes(filling.attributes, filling.before))
+        let number = deletion.note(
+            doomed, in: filling.path, keeping: there.count - doomed.count, attributes(filling))
+        filling.doomed.withLock { $0 = number }
     }
 
     /// What the target directory has, where it was there before.
@@ -206,7 +249,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         }
         if !leftOvers.isEmpty {
             filling.leftOvers.withLock { $0 = leftOvers }
-            filling.touch()
+            await prepare(filling)
         }
         return index
     }
@@ -225,12 +268,16 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             case .skip(let why): return passed(entry, .skip, detail: why.rawValue)
             case .unchanged: isTouched = false
             case .attributesOnly(let reasons):
+                gatherer.add { $0.attributes += 1 }
                 progress.report(Item(.attributes, .directory, entry.path.description, reasons: reasons))
-            case .copy, .needsChecksum:
+            case .copy(let reasons):
+                await prepare(parent)
                 try await makeWay(entry, parent)
-                progress.report(Item(.create, .directory, entry.path.description))
+                progress.report(Item(.create, .directory, entry.path.description, reasons: reasons))
+            case .needsChecksum: break
             }
             let from = try await source.open(entry.name, entry.node, in: parent.source)
+            look(entry, parent.source)
             let (to, before) = try await directory(entry, in: parent)
             await walk(
                 Filling(
@@ -252,7 +299,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             return (try await target.open(entry.final, existing, in: directory), existing.attributes)
         }
         if rules.dryRun { return (nil, nil) }
-        parent.touch()
+        await prepare(parent)
         return (try await target.makeDirectory(entry.final, in: directory), nil)
     }
 
@@ -272,9 +319,10 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         }
         await slots.acquire()
         filling.hold()
+        let isFirst = isLinked(entry) ? links.isFirst(entry.node.attributes) : nil
         group.addTask { [self] in
             do {
-                try await copy(entry, filling)
+                try await copy(entry, filling, isFirst: isFirst)
             } catch {
                 fail(error, entry)
             }
@@ -283,7 +331,27 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         }
     }
 
-    private func copy(_ entry: Entry, _ filling: Filling) async throws {
+    /// - Parameter isFirst: whether it is the first name of a file that has several; nil where that does not count.
+    private func copy(_ entry: Entry, _ filling: Filling, isFirst: Bool? = nil) async throws {
+        guard let isFirst else {
+            _ = try await copyAlone(entry, filling)
+            return
+        }
+        let attributes = entry.node.attributes
+        if !isFirst, case .copied(let first) = await links.claim(attributes) {
+            return try await link(entry, to: first, filling)
+        }
+        do {
+            let isKept = try await copyAlone(entry, filling)
+            links.finished(attributes, at: try await place(entry, filling, isKept: isKept))
+        } catch {
+            links.finished(attributes, at: nil)
+            throw error
+        }
+    }
+
+    /// - Returns: whether what was there is still there.
+    private func copyAlone(_ entry: Entry, _ filling: Filling) async throws -> Bool {
         let isFile = entry.node.type == .regular
         var decision = Comparison.decide(
             source: entry.node.attributes, target: entry.existing?.attributes, rules: rules)
@@ -294,25 +362,39 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         }
         switch decision {
         case .copy(let reasons):
+            look(entry, filling.source)
+            // A directory that somebody names is that somebody's own to unlock.
+            if entry.isFollowed { filling.touch() } else { await prepare(filling) }
             try await makeWay(entry, filling)
-            filling.touch()
             if isFile {
                 try await copyFile(entry, filling, reasons)
             } else {
                 try await copyLink(entry, filling, reasons)
             }
+            return false
         case .attributesOnly(let reasons):
-            if try await isLinked(entry, filling) { return }
+            look(entry, filling.source)
             if let directory = filling.target, let existing = entry.existing, !rules.dryRun {
                 try await target.set(
                     rules.attributes(entry.node.attributes), of: entry.final, existing, in: directory)
             }
             passed(entry, .attributes, reasons)
-        case .unchanged:
-            if try await isLinked(entry, filling) { return }
-            passed(entry, .unchanged)
+        case .unchanged: passed(entry, .unchanged)
         case .skip(let why): passed(entry, .skip, detail: why.rawValue)
         case .needsChecksum: passed(entry, .unchanged)
+        }
+        return true
+    }
+
+    /// Notes what of an object the copy cannot have.
+    private func look(_ entry: Entry, _ directory: Source.Directory) {
+        guard rules.preserve else { return }
+        for loss in source.losses(entry.name, entry.node, in: directory) {
+            gatherer.notCarried.add(loss, source.path(entry.name, in: directory))
+        }
+        let mode = entry.node.attributes.mode
+        if entry.node.type == .regular, rules.mode(mode) & 0o6000 != mode & 0o6000 {
+            gatherer.notCarried.add(.setID, source.path(entry.name, in: directory))
         }
     }
 
@@ -344,67 +426,48 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             }
             return progress.report(item)
         }
-        let claim = await claim(entry)
-        if case .copied(let first) = claim { return try await link(entry, to: first, in: directory) }
-        do {
-            let bytes = try await mover.copy(
-                entry.name, entry.node, in: filling.source, following: entry.isFollowed, to: directory,
-                as: entry.final)
-            if claim != nil {
-                links.finished(
-                    entry.node.attributes,
-                    at: try await target.location(entry.final, in: directory, path: entry.path))
-            }
-            gatherer.add {
-                $0.files += 1
-                $0.bytes += bytes
-            }
-            progress.report(item)
-        } catch {
-            if claim != nil { links.finished(entry.node.attributes, at: nil) }
-            throw error
+        let bytes = try await mover.copy(
+            entry.name, entry.node, in: filling.source, following: entry.isFollowed, to: directory, as: entry.final)
+        gatherer.add {
+            $0.files += 1
+            $0.bytes += bytes
         }
+        progress.report(item)
     }
 
     // MARK: Hard links
 
-    /// Nil where the file has no other names that count.
-    private func claim(_ entry: Entry) async -> HardLinks<Target.Location>.Claim? {
-        guard rules.hardLinks, entry.node.type == .regular, entry.node.attributes.linkCount > 1 else {
-            return nil
-        }
-        return await links.claim(entry.node.attributes)
-    }
-
-    /// What is there as the source has it may still have to become another name of what was met before.
-    ///
-    /// - Returns: whether it was done.
-    private func isLinked(_ entry: Entry, _ filling: Filling) async throws -> Bool {
-        guard let directory = filling.target, let existing = entry.existing, !rules.dryRun else { return false }
-        switch await claim(entry) {
-        case nil: return false
-        case .first:
-            do {
-                links.finished(
-                    entry.node.attributes,
-                    at: try await target.location(entry.final, in: directory, path: entry.path))
-            } catch {
-                links.finished(entry.node.attributes, at: nil)
-                throw error
-            }
+    /// Whether its file may have other names that count.
+    private func isLinked(_ entry: Entry) -> Bool {
+        guard rules.hardLinks, entry.node.type == .regular, entry.node.attributes.linkCount > 1 else { return false }
+        if case .skip = Comparison.decide(
+            source: entry.node.attributes, target: entry.existing?.attributes, rules: rules)
+        {
             return false
-        case .copied(let first):
-            if first.fileID == existing.attributes.fileID { return false }
-            filling.touch()
-            try await link(entry, to: first, in: directory)
-            return true
         }
+        return true
     }
 
-    private func link(
-        _ entry: Entry, to first: LinkTarget<Target.Location>, in directory: Target.Directory
-    ) async throws {
-        try await target.link(first.location, as: entry.final, in: directory)
+    /// Where the first name is, for the others.
+    private func place(
+        _ entry: Entry, _ filling: Filling, isKept: Bool
+    ) async throws -> LinkTarget<Target.Location> {
+        guard let directory = filling.target, !rules.dryRun else {
+            return LinkTarget(location: nil, fileID: isKept ? entry.existing?.attributes.fileID : nil)
+        }
+        return try await target.location(entry.final, in: directory, path: entry.path)
+    }
+
+    /// A further name of what is there by now.
+    private func link(_ entry: Entry, to first: LinkTarget<Target.Location>, _ filling: Filling) async throws {
+        if let existing = entry.existing, existing.type == .regular, existing.attributes.fileID == first.fileID {
+            return passed(entry, .unchanged)
+        }
+        await prepare(filling)
+        try await makeWay(entry, filling)
+        if let directory = filling.target, let location = first.location, !rules.dryRun {
+            try await target.link(location, as: entry.final, in: directory)
+        }
         gatherer.add { $0.hardLinks += 1 }
         progress.passed(bytes: entry.node.attributes.size)
         progress.report(Item(.hardLink, .regular, entry.path.description))
@@ -484,9 +547,11 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         guard let directory = filling.target, !rules.dryRun else { return }
         do {
             for name in filling.leftOvers.withLock({ $0 }) { try await removeLeftOver(name, directory) }
+            guard filling.isTouched.load(ordering: .relaxed) else { return }
             // Deletions change the directory's time, and need its mode as it is.
-            if filling.hasDoomed.load(ordering: .relaxed) || !filling.isTouched.load(ordering: .relaxed) { return }
-            try await target.set(rules.directoryAttributes(filling.attributes, filling.before), of: directory)
+            if let number = filling.doomed.withLock({ $0 }) { return deletion.wait(with: number) }
+            let attributes = attributes(filling)
+            if attributes != SetAttributes() { try await target.set(attributes, of: directory) }
         } catch {
             gatherer.fail(error)
         }

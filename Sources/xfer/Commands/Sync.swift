@@ -15,6 +15,10 @@ struct Sync: AsyncParsableCommand {
               xfer sync -n --delete server:/data/ data       # what would be done
               xfer sync --delete --max-delete 100 server:/data/ data
 
+            -n and -i write a line for each change to standard output: new file, new dir, new link, update (with what \
+            differs: size, time, content, type, target), set (mode, time, owner alone), hardlink, delete, fail; control \
+            characters in names as \\ooo.
+
             \(Events.help)
             """)
 

@@ -17,11 +17,15 @@ final class CopyOutput: Sendable {
     private let label: String
     private let style: Style
     private let events: Events?
+    private let items: ItemOutput?
     private let protections = Mutex<[Session.ProtectionReport]>([])
     private let told = Atomic<Int>(0)
 
-    /// - Parameter label: what is copied, as a person should see it.
-    init(label: String, style: Style) {
+    /// - Parameters:
+    ///   - label: what is copied, as a person should see it.
+    ///   - items: gets each change, for `--itemize-changes` and `--dry-run`.
+    init(label: String, style: Style, items: ItemOutput? = nil) {
+        self.items = items
         self.label = label
         self.style = style
         events = style == .json ? Events() : nil
@@ -42,12 +46,15 @@ final class CopyOutput: Sendable {
         let start = Seconds.now
         var onItem: (@Sendable (Item) -> Void)?
         if let events { onItem = { events.item($0) } }
+        if let items { onItem = items.add }
         let progress = Progress(
             onItem: onItem, onFailure: { [self] in tell($0) }, onSkip: { [self] in leaveOut($0) })
         events?.write("start", [("what", .string(label)), ("version", .integer(1))])
         if let events { Events.current.withLock { $0 = events } }
         defer { Events.current.withLock { $0 = nil } }
-        let display = style == .lines ? ProgressDisplay(progress, label: label) : nil
+        // Lines of items and a display on one terminal would overwrite each other.
+        let display =
+            style == .lines && items?.isTerminal != true ? ProgressDisplay(progress, label: label) : nil
         let ticker = events.flatMap { EventTicker($0, progress) }
         let report: Report
         do {
@@ -69,9 +76,10 @@ final class CopyOutput: Sendable {
             for failure in report.failures { tell(failure) }
             for note in report.skipped { leaveOut(note) }
         }
+        try items?.end()
+        for note in report.notes { Messages.note(note, quiet: style == .quiet) }
         Messages.hint(report.failures)
-        let status: ExitStatus? =
-            report.failures.isEmpty ? nil : report.files + report.links > 0 ? .some : .nothing
+        let status: ExitStatus? = report.failures.isEmpty ? nil : report.isNothing ? .nothing : .some
         let protections = protections.withLock { $0 }
         events?.summary(report, status: status?.rawValue ?? 0, seconds: seconds, protections: protections)
         if style == .lines { Messages.write(Summary.text(report, seconds: seconds, protections: protections)) }
@@ -106,6 +114,11 @@ final class CopyOutput: Sendable {
         told.wrappingAdd(1, ordering: .relaxed)
         Messages.note("left out: \(what)", quiet: style == .quiet)
     }
+}
+
+extension Report {
+    /// Whether all of it failed.
+    fileprivate var isNothing: Bool { files + links + hardLinks + unchanged + attributes + deleted == 0 }
 }
 
 /// Writes the event `progress` once a second.

@@ -8,6 +8,10 @@ enum Summary {
             parts.append(report.directories == 1 ? "1 directory" : "\(report.directories) directories")
         }
         if report.links > 0 { parts.append(count(report.links, "link")) }
+        if report.hardLinks > 0 { parts.append(count(report.hardLinks, "hard link")) }
+        if report.attributes > 0 { parts.append("\(report.attributes) with new attributes") }
+        if report.unchanged > 0 { parts.append("\(report.unchanged) unchanged") }
+        if report.deleted > 0 { parts.append("\(report.deleted) deleted") }
         let rate = Units.bytes(rate(report, seconds))
         parts.append("\(Units.bytes(Double(report.bytes))) in \(Units.seconds(seconds)) (\(rate)/s)")
         if !report.failures.isEmpty { parts.append("\(report.failures.count) failed") }
