@@ -14,26 +14,7 @@ struct RuleArguments: ParsableArguments {
     @Flag(name: .shortAndLong, help: "All as it is: -r -p -H, and for root --owner.")
     var archive = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Leave out what matches, as in a .gitignore; the last of all patterns that matches counts.",
-            valueName: "pattern"),
-        transform: FilterArgument.exclude)
-    var exclude: [FilterArgument] = []
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Take what matches after all. Without any exclude: take nothing else.", valueName: "pattern"),
-        transform: FilterArgument.include)
-    var include: [FilterArgument] = []
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp("A file of such patterns, one a line; - for standard input.", valueName: "file"),
-        transform: FilterArgument.file)
-    var excludeFrom: [FilterArgument] = []
+    @OptionGroup var filters: FilterArguments
 
     @Flag(name: [.customShort("S"), .long], help: "Keep the holes of sparse files.")
     var sparse = false
@@ -119,11 +100,6 @@ struct RuleArguments: ParsableArguments {
             guard delete else { throw ValidationError("--max-delete is for --delete") }
             guard maxDelete >= 0 else { throw ValidationError("--max-delete: 0 or more") }
         }
-        let fromInput = excludeFrom.filter { $0.text == "-" }.count
-        try refuse(fromInput > 1, "--exclude-from -: standard input can be read once")
-        try refuseIncludesUndone()
-        // All but the files, which are read when the command runs.
-        _ = try filter(reading: { _ in [] })
     }
 
     private var keepsTimes: Bool { preserve || archive }
@@ -132,29 +108,13 @@ struct RuleArguments: ParsableArguments {
         if isWrong { throw ValidationError(why) }
     }
 
-    /// rsync's order is the other one, its first match counts: `--include '*.c' --exclude '*'` would copy nothing here.
-    private func refuseIncludesUndone() throws {
-        var seen: String?
-        for argument in inOrder {
-            switch argument.kind {
-            case .include: seen = seen ?? argument.text
-            case .exclude where ["*", "**", "/*", "/**"].contains(argument.text):
-                guard let seen else { continue }
-                throw ValidationError(
-                    "--include '\(seen)' does nothing before --exclude '\(argument.text)': "
-                        + "the last that matches counts; put the exclude first, or leave it out")
-            default: continue
-            }
-        }
-    }
-
     // MARK: What they come to
 
     /// - Throws: ``UsageError`` naming a file that cannot be read, or file, line and pattern.
     func rules() throws -> CopyRules {
         var rules = CopyRules()
         rules.recursive = recursive || archive
-        rules.filter = try filter(reading: Self.read)
+        rules.filter = try filters.filter()
         rules.sparse = sparse
         rules.checksum = checksum
         rules.sizeOnly = sizeOnly
@@ -178,65 +138,6 @@ struct RuleArguments: ParsableArguments {
 
     /// `--limit`, for all sessions of the command; nil: there is none.
     func bandwidth() -> TokenBucket? { limit.bytes.map { TokenBucket(rate: $0) } }
-
-    private var inOrder: [FilterArgument] { (exclude + include + excludeFrom).sorted { $0.place < $1.place } }
-
-    private func filter(reading read: (String) throws -> [UInt8]) throws -> Filter {
-        var filter = Filter()
-        for argument in inOrder {
-            switch argument.kind {
-            case .exclude: try filter.exclude(argument.text)
-            case .include: try filter.include(argument.text)
-            case .file:
-                let name = argument.text == "-" ? "standard input" : argument.text
-                try filter.add(lines: try read(argument.text), of: name)
-            }
-        }
-        return filter
-    }
-
-    /// Patterns of a file; more than these are somebody's mistake.
-    private static let longest = 64 << 20
-
-    private static func read(_ path: String) throws -> [UInt8] {
-        do throws(SystemError) {
-            var bytes: [UInt8] = []
-            var buffer = [UInt8](repeating: 0, count: 65536)
-            let file = path == "-" ? nil : SharedDescriptor(try Files.open(path, O_RDONLY))
-            while bytes.count <= longest {
-                let count = try systemCall("read") { Glibc.read(file?.raw ?? STDIN_FILENO, &buffer, buffer.count) }
-                if count == 0 { return bytes }
-                bytes += buffer.prefix(count)
-            }
-        } catch {
-            throw UsageError("--exclude-from \(path): \(error)")
-        }
-        throw UsageError("--exclude-from \(path): has more than \(longest >> 20) MiB")
-    }
-}
-
-/// One of `--exclude`, `--include` and `--exclude-from`.
-struct FilterArgument: Sendable {
-    enum Kind: Sendable { case exclude, include, file }
-
-    let kind: Kind
-    let text: String
-    /// Greater than that of what stands before it on the command line: the order between different options counts,
-    /// which ArgumentParser does not tell. It reads them from left to right.
-    let place: Int
-
-    private static let places = Atomic<Int>(0)
-
-    private init(_ kind: Kind, _ text: String) throws {
-        guard !text.isEmpty else { throw ValidationError("it is empty") }
-        self.kind = kind
-        self.text = text
-        place = Self.places.add(1, ordering: .relaxed).newValue
-    }
-
-    static func exclude(_ text: String) throws -> FilterArgument { try FilterArgument(.exclude, text) }
-    static func include(_ text: String) throws -> FilterArgument { try FilterArgument(.include, text) }
-    static func file(_ text: String) throws -> FilterArgument { try FilterArgument(.file, text) }
 }
 
 /// What `--limit` says.

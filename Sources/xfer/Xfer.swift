@@ -23,7 +23,8 @@ struct Xfer: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Get.self, Put.self, Sync.self, List.self, Stat.self, Cat.self, DiskUsageCommand.self, Remove.self,
+            Get.self, Put.self, Sync.self, Verify.self, List.self, Stat.self, Cat.self, DiskUsageCommand.self,
+            Remove.self,
             MakeDirectory.self, Move.self, MountCommand.self, Unmount.self, Mounts.self, Ping.self, Jobs.self,
             Serve.self, PKI.self,
         ])
