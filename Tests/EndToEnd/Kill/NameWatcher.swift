@@ -181,7 +181,8 @@ final class NameWatcher: Sendable {
         if directory == marksNumber { return state.withLock(wake: true) { $0.marksSeen += 1 } }
         if mask & UInt32(IN_Q_OVERFLOW) != 0 { state.withLock { $0.lost += 1 } }
         let parent = state.withLock(wake: true) { state in
-            state.changes += 1
+            // A server that is killed closes its files too: that changes nothing.
+            if mask & ~UInt32(IN_CLOSE_WRITE) != 0 { state.changes += 1 }
             return state.directories[directory]
         }
         guard let parent else { return }
