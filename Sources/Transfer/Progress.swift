@@ -11,6 +11,8 @@ package final class Progress: Sendable {
     private let onItem: (@Sendable (Item) -> Void)?
     private let onFailure: (@Sendable (any Error) -> Void)?
     private let onSkip: (@Sendable (String) -> Void)?
+    /// Unfinished copies that were left for the next run.
+    package let kept = KeptParts()
 
     /// All are called on the engine's threads, many at once.
     ///
@@ -53,6 +55,9 @@ package final class Progress: Sendable {
         knownBytes.wrappingAdd(Int(clamping: bytes), ordering: .relaxed)
         knownFiles.wrappingAdd(1, ordering: .relaxed)
     }
+
+    /// A file whose end nobody knows has so many bytes more.
+    func grew(by bytes: Int) { knownBytes.wrappingAdd(bytes, ordering: .relaxed) }
 
     /// A file's copying begins.
     ///
@@ -159,6 +164,8 @@ package struct Report: Sendable {
     package var skipped: [String] = []
     /// What the copies have not and their sources have, a line each.
     package var notes: [String] = []
+    /// Unfinished copies that the same command goes on with.
+    package var resumable = KeptParts.Count()
 
     package init() {}
 }

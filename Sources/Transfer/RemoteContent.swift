@@ -14,18 +14,38 @@ extension Remote {
     private static let piece: UInt64 = 16 << 20
 
     private func contentByReading(_ file: Object) async throws -> FileContent {
+        let state = ChecksumState(.xxh3)
+        try await readThrough(file, 0..<file.attributes.size) { state.update($0) }
+        return FileContent(size: file.attributes.size, checksum: state.finish().bytes)
+    }
+
+    /// The XXH3 checksums of the blocks of a range that the file has: made by the server where it can, by reading them
+    /// otherwise.
+    func blockChecksums(of file: Object, _ range: Range<UInt64>, blockSize: UInt64) async throws -> [Checksum] {
+        if let made = try await checksums(of: file, range, blockSize: blockSize, .xxh3) { return made.blocks }
+        var blocks: [Checksum] = []
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let end = offset + min(blockSize, range.upperBound - offset)
+            let state = ChecksumState(.xxh3)
+            try await readThrough(file, offset..<end) { state.update($0) }
+            blocks.append(state.finish())
+            offset = end
+        }
+        return blocks
+    }
+
+    /// Reads a range in order, many READs in flight, through a file in memory that is never larger than a piece.
+    private func readThrough(
+        _ file: Object, _ range: Range<UInt64>, _ body: (UnsafeRawBufferPointer) -> Void
+    ) async throws {
         let memory = try local(file.path) { () throws(SystemError) in
             let raw = try systemCall("memfd_create") { clinux_memory_file("xfer") }
             return SharedDescriptor(Descriptor(takingOwnershipOf: raw))
         }
-        let state = ChecksumState(.xxh3)
-        let size = file.attributes.size
-        var offset: UInt64 = 0
-        while offset < size {
-            let range = offset..<min(size, offset + Self.piece)
+        try await RangeList(range).forEachPiece(of: Self.piece) { range in
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for start in stride(from: range.lowerBound, to: range.upperBound, by: readSize) {
-                    let part = start..<min(range.upperBound, start + UInt64(readSize))
+                await RangeList(range).forEachPiece(of: UInt64(readSize)) { part in
                     await session.window.acquire()
                     group.addTask {
                         defer { self.session.window.release() }
@@ -34,16 +54,16 @@ extension Remote {
                 }
                 try await group.waitForAll()
             }
-            try local(file.path) { () throws(SystemError) in
-                let bytes = try Files.read(memory.raw, count: range.count, at: range.lowerBound)
-                bytes.withUnsafeBytes { state.update($0) }
+            let bytes = try local(file.path) { () throws(SystemError) in
+                try Files.read(memory.raw, count: range.count, at: range.lowerBound)
+            }
+            bytes.withUnsafeBytes { body($0) }
+            _ = try local(file.path) { () throws(SystemError) in
                 try systemCall("fallocate") {
                     clinux_punch_hole(
                         memory.raw, Int64(clamping: range.lowerBound), Int64(clamping: range.count))
                 }
             }
-            offset = range.upperBound
         }
-        return FileContent(size: size, checksum: state.finish().bytes)
     }
 }

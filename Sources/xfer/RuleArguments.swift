@@ -11,7 +11,7 @@ struct RuleArguments: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Copy directories with all that is in them.")
     var recursive = false
 
-    @Flag(name: .shortAndLong, help: "All as it is: -r -p -H, and for root --owner.")
+    @Flag(name: .shortAndLong, help: "All as it is: -r -p -H -S, and for root --owner.")
     var archive = false
 
     @OptionGroup var filters: FilterArguments
@@ -115,7 +115,7 @@ struct RuleArguments: ParsableArguments {
         var rules = CopyRules()
         rules.recursive = recursive || archive
         rules.filter = try filters.filter()
-        rules.sparse = sparse
+        rules.sparse = sparse || archive
         rules.checksum = checksum
         rules.sizeOnly = sizeOnly
         rules.ignoreTimes = ignoreTimes

@@ -1,3 +1,4 @@
+import Checksums
 import Glibc
 import Kernel
 import NFS
@@ -44,77 +45,153 @@ struct FileFetch: FileMover {
         let part = try local(directory.name(name)) { () throws(SystemError) in
             try LocalPart(of: name, in: directory)
         }
+        var canResume = false
         do {
-            let missing = try await missing(source, part, flight)
-            try await read(missing, of: source, into: part.file, named: directory.name(name), flight)
-            try await check(source)
+            let plan = try await plan(source, part, flight)
+            canResume = plan.canResume
+            try await read(plan, of: source, into: part.file, named: directory.name(name), flight)
+            try await remote.checkUnchanged(source)
             try local(directory.name(name)) { () throws(SystemError) in
+                // What is behind the end is the journal.
+                if plan.journal != nil {
+                    try systemCall("ftruncate") { ftruncate(part.file.raw, off_t(clamping: source.attributes.size)) }
+                }
                 try LocalAttributes.set(rules.attributes(source.attributes), of: part.file.raw)
                 if rules.synchronize { try systemCall("fsync") { fsync(part.file.raw) } }
                 try part.publish()
             }
         } catch {
-            part.discard()
+            if canResume, Resume.keeps(after: error, flight, left: part.left) {
+                progress.kept.add(bytes: UInt64(clamping: flight.doneBytes))
+            } else {
+                part.discard()
+            }
             throw error
         }
         isDone = true
         return source.attributes.size
     }
 
-    /// The ranges that have to be read: all of it, less what an earlier run has left and is right.
-    private func missing(
-        _ source: Remote.Object, _ part: LocalPart, _ flight: FileInFlight
-    ) async throws -> [Range<UInt64>] {
-        let size = source.attributes.size
-        _ = try local(part.path) { () throws(SystemError) in
-            // What an earlier run has left may be longer.
-            try systemCall("ftruncate") { ftruncate(part.file.raw, off_t(clamping: size)) }
-        }
-        return size == 0 ? [] : [0..<size]
+    /// What has to be read, and how.
+    private struct Plan {
+        var missing: RangeList
+        /// Where the server makes no checksums.
+        var journal: PartJournal?
+        /// The next run could go on with what is there.
+        var canResume = false
+        /// Zeros that come become holes: nobody knows before where they are.
+        var findsHoles = false
     }
 
-    /// Reads the ranges, many READs in flight.
+    /// Where the source has data, less what an earlier run has left and is right.
+    private func plan(_ source: Remote.Object, _ part: LocalPart, _ flight: FileInFlight) async throws -> Plan {
+        let size = source.attributes.size
+        let isSparse = rules.sparse && size >= SparseRanges.smallestFile && source.attributes.used < size
+        var plan = Plan(missing: RangeList(0..<size))
+        if !isSparse && size < Resume.minimum {
+            try resize(part, to: size)
+            return plan
+        }
+        let hasChecksums = try await remote.xfer()?.has(.xxh3) ?? false
+        if isSparse {
+            if let found = try await remote.segments(of: source, most: SparseRanges.most) {
+                plan.missing = RangeList(found.segments).union(RangeList((found.next ?? size)..<size))
+                    .intersection(RangeList(0..<size))
+            } else {
+                plan.findsHoles = true
+            }
+        }
+        plan.canResume = hasChecksums && size >= Resume.minimum
+        if plan.canResume, part.left >= Resume.minimum {
+            plan.missing = try await unverified(plan.missing, source, part, flight)
+        } else if !hasChecksums, PartJournal.isFor(size: size) {
+            let journal = PartJournal(of: source.attributes, in: part.file)
+            let right = part.left > 0 ? try await journal.verified(part.path, flight) : RangeList()
+            try local(part.path) { () throws(SystemError) in try journal.begin(right) }
+            plan.missing = plan.missing.subtracting(right)
+            (plan.journal, plan.canResume) = (journal, true)
+        } else {
+            try resize(part, to: size)
+            flight.moved(Int(clamping: size - min(size, plan.missing.count)))
+        }
+        return plan
+    }
+
+    private func resize(_ part: LocalPart, to size: UInt64) throws(TransferError) {
+        try local(part.path) { () throws(SystemError) in
+            if part.left > 0 { try systemCall("ftruncate") { ftruncate(part.file.raw, 0) } }
+            try systemCall("ftruncate") { ftruncate(part.file.raw, off_t(clamping: size)) }
+        }
+    }
+
+    /// - Parameter data: where the source has data.
+    private func unverified(
+        _ data: RangeList, _ source: Remote.Object, _ part: LocalPart, _ flight: FileInFlight
+    ) async throws -> RangeList {
+        let size = source.attributes.size
+        let left = try local(part.path) { () throws(SystemError) in
+            // What an earlier run has left may be longer.
+            try systemCall("ftruncate") { ftruncate(part.file.raw, off_t(clamping: size)) }
+            return try SparseRanges.data(of: part.file.raw, size: size)
+        }
+        let blockSize = Resume.blockSize(of: size)
+        return try await PartVerification(
+            size: size, blockSize: blockSize, source: data, part: left,
+            sourceChecksums: { range in
+                // Reading it to compare would be fetching it.
+                try await remote.checksums(of: source, range, blockSize: blockSize, .xxh3)?.blocks ?? []
+            },
+            partChecksums: { try await PartVerification.local(part.file, $0, blockSize: blockSize, named: part.path) }
+        ).missing(flight)
+    }
+
+    /// Reads what is missing, many READs in flight.
     private func read(
-        _ ranges: [Range<UInt64>], of source: Remote.Object, into file: SharedDescriptor, named localName: String,
+        _ plan: Plan, of source: Remote.Object, into file: SharedDescriptor, named localName: String,
         _ flight: FileInFlight
     ) async throws {
-        if ranges.count == 1, let range = ranges.first, range.count <= remote.readSize {
+        let (journal, findsHoles) = (plan.journal, plan.findsHoles)
+        if plan.missing.ranges.count == 1, let range = plan.missing.ranges.first, range.count <= remote.readSize,
+            journal == nil, !findsHoles
+        {
             await remote.session.window.acquire()
             defer { remote.session.window.release() }
             return try await remote.readRange(source, range, into: file, named: localName) { flight.moved($0) }
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             var flying = 0
-            for whole in ranges {
-                var offset = whole.lowerBound
-                while offset < whole.upperBound {
-                    let range = offset..<min(whole.upperBound, offset + UInt64(remote.readSize))
-                    await remote.session.window.acquire()
-                    group.addTask {
-                        defer { remote.session.window.release() }
-                        try Task.checkCancellation()
-                        try await remote.readRange(source, range, into: file, named: localName) { flight.moved($0) }
+            try await plan.missing.forEachPiece(of: UInt64(remote.readSize), within: journal?.stretch ?? .max) {
+                range in
+                await remote.session.window.acquire()
+                group.addTask {
+                    defer { remote.session.window.release() }
+                    try Task.checkCancellation()
+                    try await remote.readRange(source, range, into: file, named: localName) { flight.moved($0) }
+                    try local(localName) { () throws(SystemError) in
+                        if findsHoles { try SparseRanges.punchZeros(file.raw, range) }
+                        try journal?.finished(range)
                     }
-                    offset = range.upperBound
-                    flying += 1
-                    // A failure is seen while the file is being read, not after the last of a million ranges.
-                    if flying > remote.session.callsInFlight {
-                        try await group.next()
-                        flying -= 1
-                    }
+                }
+                flying += 1
+                // A failure is seen while the file is being read, not after the last of a million ranges.
+                if flying > remote.session.callsInFlight {
+                    try await group.next()
+                    flying -= 1
                 }
             }
             try await group.waitForAll()
         }
     }
+}
 
+extension Remote {
     /// The source must be what it was when its size was read: anything else is a mix of two files.
     ///
     /// Asked for once all bytes are here, for one READ too: a server takes the attributes in a READ's reply before it
     /// sends the bytes, and on a slow path long before the last of them.
-    private func check(_ source: Remote.Object) async throws {
+    func checkUnchanged(_ source: Object) async throws {
         if source.attributes.size == 0 { return }
-        let now = try await remote.attributes(source.handle, subject: source.path).attributes
+        let now = try await attributes(source.handle, subject: source.path).attributes
         guard now.size == source.attributes.size, now.modificationTime == source.attributes.modificationTime else {
             throw TransferError(.sourceChanged, "\(source.path): changed while it was read")
         }

@@ -8,6 +8,8 @@ struct RemotePart: Sendable {
     let handle: FileHandle
     /// Bytes that an earlier run has left.
     let left: UInt64
+    /// Less than half of them have room on the server's disk.
+    let isSparse: Bool
     private let remote: Remote
     private let directory: FileHandle
     private let name: FileName
@@ -23,15 +25,16 @@ struct RemotePart: Sendable {
         let place = DirectoryOperation(directory.handle, claim.name)
         do {
             handle = try await Self.make(place, path, remote)
-            left = 0
+            (left, isSparse) = (0, false)
         } catch let error as NFSError where error.status == .exists {
             let old = try await remote.lookup(claim.name, in: directory.handle, path: path)
             if old.attributes.type == .regular, old.attributes.linkCount == 1, old.attributes.mode & 0o022 == 0 {
                 (handle, left) = (old.handle, old.attributes.size)
+                isSparse = old.attributes.used < left / 2
             } else {
                 _ = try await remote.session.nfs(NFS.Remove.self, place, subject: path)
                 handle = try await Self.make(place, path, remote)
-                left = 0
+                (left, isSparse) = (0, false)
             }
         }
     }

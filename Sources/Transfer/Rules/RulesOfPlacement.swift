@@ -9,7 +9,7 @@ extension CopyRules {
         var rules = self
         switch placement {
         case .synchronized:
-            (rules.recursive, rules.preserve, rules.hardLinks) = (true, true, true)
+            (rules.recursive, rules.preserve, rules.hardLinks, rules.sparse) = (true, true, true, true)
             // For others than root it could only fail, file by file.
             if geteuid() == 0 { rules.owner = true }
         case .named, .exactName:

@@ -546,7 +546,10 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     private func finish(_ filling: Filling) async {
         guard let directory = filling.target, !rules.dryRun else { return }
         do {
-            for name in filling.leftOvers.withLock({ $0 }) { try await removeLeftOver(name, directory) }
+            // The next run goes on with what is kept.
+            if !Task.isCancelled && progress.kept.count.files == 0 {
+                for name in filling.leftOvers.withLock({ $0 }) { try await removeLeftOver(name, directory) }
+            }
             guard filling.isTouched.load(ordering: .relaxed) else { return }
             // Deletions change the directory's time, and need its mode as it is.
             if let number = filling.doomed.withLock({ $0 }) { return deletion.wait(with: number) }

@@ -65,9 +65,15 @@ final class CopyOutput: Sendable {
             display?.stop()
             ticker?.stop()
             ended(error, progress.snapshot, seconds: Seconds.now - start)
+            sayKept(progress)
             throw error
         }
+        sayKept(progress)
         try ended(report, seconds: Seconds.now - start)
+    }
+
+    private func sayKept(_ progress: Progress) {
+        if let kept = Summary.kept(progress.kept.count), style != .json { Messages.write("xfer: \(kept)") }
     }
 
     private func ended(_ report: Report, seconds: Double) throws {

@@ -29,6 +29,13 @@ enum Summary {
             + "run the same command again to resume"
     }
 
+    /// How to go on with what was not finished; nil where there is nothing.
+    static func kept(_ kept: KeptParts.Count) -> String? {
+        if kept.files == 0 { return nil }
+        let what = kept.files == 1 ? "1 unfinished file is" : "\(kept.files) unfinished files are"
+        return "\(what) kept (\(Units.bytes(Double(kept.bytes)))): run the same command again to go on"
+    }
+
     /// Bytes per second.
     static func rate(_ report: Report, _ seconds: Double) -> Double { Double(report.bytes) / max(seconds, 1e-6) }
 
