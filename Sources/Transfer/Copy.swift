@@ -96,7 +96,13 @@ package struct Copy: Sendable {
                 gatherer.fail(error)
             }
         }
-        return gatherer.result
+        return result
+    }
+
+    private var result: Report {
+        var report = gatherer.result
+        report.resumable = progress.kept.count
+        return report
     }
 
     /// This copy in the export that holds `path`.
@@ -141,7 +147,7 @@ package struct Copy: Sendable {
         default:
             throw TransferError(.server, "\(source.path): neither a file nor a directory")
         }
-        return gatherer.result
+        return result
     }
 
     private var fetch: FileFetch { FileFetch(remote: remote, rules: rules, progress: progress) }
@@ -232,7 +238,41 @@ package struct Copy: Sendable {
         default:
             throw TransferError(.local, "\(path): neither a file nor a directory")
         }
-        return gatherer.result
+        return result
+    }
+
+    /// Pushes what can be read from `input` up to its end to the file `destination`.
+    ///
+    /// - Throws: what kept it from being done; then nothing is there that was not there before.
+    package func put(stream input: Int32, to destination: String) async throws -> Report {
+        if remote.session.options.readOnly {
+            throw TransferError(.server, "\(remote.session.host):\(destination): mounted read-only (-o ro)")
+        }
+        let (directory, name) = try await remotePlace(destination, named: nil, .named)
+        guard let name else {
+            throw TransferError(
+                .server, "\(directory.path): is a directory; what is read from standard input needs a name in it")
+        }
+        let path = "\(directory.path)/\(name)"
+        do {
+            let there = try await remote.lookup(name, in: directory.handle, path: path).attributes.type
+            guard [.regular, .symbolicLink].contains(there) else {
+                throw TransferError(.server, "\(path): is there, and not a regular file")
+            }
+        } catch let error as NFSError where error.status == .noEntry {
+            // It is new.
+        }
+        progress.found(bytes: 0)
+        if rules.dryRun { return result }
+        let bytes = try await StreamPush(remote: remote, rules: rules, progress: progress)
+            .run(input, into: directory, as: name)
+        progress.listedAll()
+        gatherer.add {
+            $0.files += 1
+            $0.bytes += bytes
+        }
+        progress.report(Item(.create, .regular, name.description, bytes: bytes))
+        return result
     }
 
     private var push: FilePush { FilePush(remote: remote, rules: rules, progress: progress) }

@@ -11,6 +11,7 @@ struct Get: AsyncParsableCommand {
               xfer get server:/data/report.pdf .
               xfer get server:/data/a.txt server:/data/b.txt letters
               xfer get -a -o cafile=ca.pem,cert=me.pem,key=me.key server:/data/2026 archive
+              xfer get server:/data/report.txt - | less       # as cat
               xfer get -r --exclude '*.tmp' server:/data/2026 archive
 
             \(Events.help)
@@ -26,6 +27,13 @@ struct Get: AsyncParsableCommand {
 
     func run() async throws {
         let (sources, destination) = try CopyPlaces.fetched(places)
+        if destination == "-" {
+            // What a copy keeps or leaves has no meaning there: as cat.
+            let output = Output()
+            return try await Places(Array(places.dropLast())).run(connection, output, begin: {}) { remote, name, _, _ in
+                try await FileReader(remote).read(name.path, .from(offset: 0, length: nil)) { try output.bytes($0) }
+            }
+        }
         try await copy.run(sources.name, connection, label: sources.label, .named) {
             try await $0.get(sources.sources, to: destination, .named)
         }

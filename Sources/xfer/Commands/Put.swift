@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Transfer
 
 struct Put: AsyncParsableCommand {
@@ -12,6 +13,10 @@ struct Put: AsyncParsableCommand {
               xfer put report.pdf server:/data
               xfer put *.pdf server:/data/2026
               xfer put -a results server:/data/2026
+              tar c results | xfer put - server:/data/results.tar
+
+            A source - is standard input: the file has its name when the input has ended. Where a program in the pipe fails \
+            the input ends too (in bash, "set -o pipefail" tells).
 
             \(Events.help)
             """)
@@ -25,6 +30,17 @@ struct Put: AsyncParsableCommand {
 
     func run() async throws {
         let (sources, destination) = try CopyPlaces.pushed(places)
+        if sources.contains("-") {
+            guard sources.count == 1 else {
+                throw UsageError("'-': standard input is a source alone (a file of that name is ./-)")
+            }
+            if copy.rules.recursive || copy.rules.archive {
+                throw UsageError("'-': standard input is no directory: without -r and -a")
+            }
+            return try await copy.run(destination, connection, label: "standard input", .named) {
+                try await $0.put(stream: STDIN_FILENO, to: destination.path)
+            }
+        }
         try await copy.run(destination, connection, label: CopyPlaces.label(sources), .named) {
             try await $0.put(sources, to: destination.path, .named)
         }
