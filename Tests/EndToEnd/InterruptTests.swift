@@ -2,7 +2,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Ctrl-C and what changes in the middle of a transfer: nothing half done has a name, and nothing temporary stays.
+/// Ctrl-C and what changes in the middle of a transfer: nothing half done has a name, and nothing temporary stays but what
+/// the next run goes on with.
 @Suite struct InterruptTests {
     @Test(arguments: Layer.available, [SIGINT, SIGTERM]) func aPutThatIsInterrupted(layer: Layer, signal: Int32) throws
     {
@@ -13,8 +14,9 @@ import Testing
             try underWay(site.data, beyond: 4 << 20, put)
             put.signal(signal)
             let ended = try put.wait(seconds: 30)
-            expectFailure(ended, status: 130, "interrupted")
-            #expect(names(in: site.data) == ["there"])
+            expectFailure(ended, status: 130, "interrupted", "1 unfinished file is kept", "run the same command again")
+            #expect(names(in: site.data).filter { !$0.hasSuffix(".xfer") } == ["there"])
+            #expect(names(in: site.data).count == 2)
             #expect(contents(of: site.data + "/there") == "old")
         }
     }
@@ -26,8 +28,11 @@ import Testing
             let get = try site.start("get", ["localhost:/data/big", "new"])
             try underWay(site.local, beyond: 4 << 20, get)
             get.signal(signal)
-            expectFailure(try get.wait(seconds: 30), status: 130, "interrupted")
-            #expect(names(in: site.local) == [])
+            expectFailure(
+                try get.wait(seconds: 30), status: 130, "interrupted", "1 unfinished file is kept",
+                "run the same command again")
+            #expect(names(in: site.local).filter { !$0.hasSuffix(".xfer") } == [])
+            #expect(names(in: site.local).count == 1)
             // The server is free again at once.
             expectDone(try site.xfer("ls", "localhost:/data"))
         }
@@ -38,10 +43,14 @@ import Testing
             mkdir(site.local + "/tree", 0o755)
             for index in 0..<8 { try sparse("\(site.local)/tree/f\(index)", 512 << 20) }
             let put = try site.start("put", ["-r", "tree", "localhost:/data"])
-            try underWay(site.data + "/tree", beyond: 1 << 20, put)
+            try underWay(site.data + "/tree", beyond: 4 << 20, put)
             put.signal(SIGINT)
-            expectFailure(try put.wait(seconds: 30), status: 130, "interrupted")
-            #expect(names(in: site.data + "/tree").filter { $0.hasSuffix(".xfer") } == [])
+            let ended = try put.wait(seconds: 30)
+            expectFailure(ended, status: 130, "interrupted", "kept")
+            let left = names(in: site.data + "/tree")
+            #expect(left.allSatisfy { $0.hasSuffix(".xfer") } && !left.isEmpty)
+            #expect(
+                ended.error.contains(left.count == 1 ? "1 unfinished file is" : "\(left.count) unfinished files are"))
         }
     }
 

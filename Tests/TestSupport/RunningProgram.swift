@@ -19,12 +19,15 @@ package final class RunningProgram: Sendable {
     /// - Parameters:
     ///   - arguments: the first is the program's path, or its name where it is in PATH.
     ///   - environment: NAME=VALUE, in place of the test's own of that name.
-    package init(_ arguments: [String], environment: [String] = [], directory: String? = nil) throws {
+    ///   - input: the file that is its standard input.
+    package init(
+        _ arguments: [String], environment: [String] = [], directory: String? = nil, input: String = "/dev/null"
+    ) throws {
         name = arguments[0].split(separator: "/").last.map(String.init) ?? arguments[0]
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
         // Between pipe and FD_CLOEXEC no other test may start a program, which would hold the pipe open.
         Self.starting.lock()
         defer { Self.starting.unlock() }

@@ -79,8 +79,10 @@ final class KillSite {
     ///   - arguments: behind the options.
     ///   - isPrivate: whether it runs a tlscd of its own.
     ///   - port: where another than xferd itself is asked.
+    ///   - input: the file that is its standard input.
     func xfer(
-        _ command: String, _ arguments: [String], isPrivate: Bool = true, port: UInt16? = nil
+        _ command: String, _ arguments: [String], isPrivate: Bool = true, port: UInt16? = nil,
+        input: String = "/dev/null"
     ) throws -> RunningProgram {
         let credentials =
             isPrivate
@@ -90,7 +92,7 @@ final class KillSite {
             [
                 Programs.path("xfer"), command, "--record-layer", layer.rawValue, "-o",
                 "hard,port=\(port ?? self.port),\(credentials)",
-            ] + arguments, environment: ["HOME=\(directory.path)/home"], directory: local)
+            ] + arguments, environment: ["HOME=\(directory.path)/home"], directory: local, input: input)
     }
 
     /// Kills a daemon and starts it again where it was.

@@ -1,12 +1,13 @@
 import Glibc
 import TestSupport
 
-/// Waits until a temporary file of xfer in `directory` has more than `size` bytes: the transfer is well under way.
+/// Waits until a temporary file of xfer in `directory` has more than `size` bytes on the disk: the transfer is well under
+/// way. (Its size is that of the whole from the start.)
 func underWay(_ directory: String, beyond size: Int, _ program: RunningProgram) throws {
     // A file's growth has no event to wait for.
     let isUnderWay = try eventually(within: 60) {
         if let name = names(in: directory).first(where: { $0.hasSuffix(".xfer") }),
-            let status = try? status(of: directory + "/" + name), Int(status.st_size) > size
+            let status = try? status(of: directory + "/" + name), Int(status.st_blocks) * 512 > size
         {
             return true
         }
