@@ -5,19 +5,15 @@ import Kernel
 import NFS
 
 extension Remote {
-    /// The size and the checksum of a whole file: made by the server where it can, by reading it otherwise.
+    /// What a whole file is compared by: made by the server where it can, by reading it otherwise.
     func content(_ file: Object) async throws -> FileContent {
-        try await contentByReading(file)
+        let size = file.attributes.size
+        let blocks = try await blockChecksums(of: file, 0..<size, blockSize: FileContent.blockSize)
+        return FileContent(size: size, blocks: blocks)
     }
 
     /// Bytes read and added at once.
     private static let piece: UInt64 = 16 << 20
-
-    private func contentByReading(_ file: Object) async throws -> FileContent {
-        let state = ChecksumState(.xxh3)
-        try await readThrough(file, 0..<file.attributes.size) { state.update($0) }
-        return FileContent(size: file.attributes.size, checksum: state.finish().bytes)
-    }
 
     /// The XXH3 checksums of the blocks of a range that the file has: made by the server where it can, by reading them
     /// otherwise.

@@ -22,25 +22,37 @@ struct FilePush: FileMover {
         let file = try local(subject) { () throws(SystemError) in
             SharedDescriptor(try source.open(name, O_RDONLY | O_NONBLOCK | (following ? 0 : O_NOFOLLOW)))
         }
-        let before = try local(subject) { () throws(SystemError) in FileAttributes(try Files.status(file.raw)) }
+        let status = try local(subject) { () throws(SystemError) in try Files.status(file.raw) }
+        let before = FileAttributes(status)
         // Since it was listed it may have become a FIFO, which has no end.
         guard before.type == .regular else { throw TransferError(.sourceChanged, "\(subject): is no regular file") }
         let flight = progress.begin(subject, bytes: before.size)
         var isDone = false
         defer { progress.end(flight, isDone: isDone) }
+        let xfer = try await remote.xfer()
+        if let xfer, xfer.isWritable, before.size <= UInt64(min(xfer.putMaximum, Self.small)) {
+            let claim = RemotePart.claim(final, in: target, on: remote)
+            _ = try await remote.put(
+                SmallSource(file, status, name: subject), in: target.handle, final, path: path,
+                temporary: claim.name, attributes: attributes(before))
+            flight.moved(Int(clamping: before.size))
+            isDone = true
+            return before.size
+        }
         let part = try await RemotePart(of: final, in: target, on: remote)
         do {
             let missing = try await missing(file, before, part, flight, subject)
-            try await RangeWrite(
-                remote: remote, target: part.handle, path: path, file: file, source: subject, flight: flight
-            ).run(missing)
-            let after = try local(subject) { () throws(SystemError) in FileAttributes(try Files.status(file.raw)) }
-            guard after.size == before.size, after.modificationTime == before.modificationTime else {
-                throw TransferError(.sourceChanged, "\(subject): changed while it was read")
+            let write = RangeWrite(
+                remote: remote, target: part.handle, path: path, file: file, source: subject, flight: flight)
+            if let xfer, xfer.isWritable {
+                try await publish(missing, write, part, before)
+            } else {
+                try await write.run(missing)
+                try check(file, before, subject)
+                _ = try await remote.session.nfs(
+                    NFS.SetAttr.self, NFS.SetAttr.Arguments(part.handle, attributes(before)), subject: path)
+                try await part.publish()
             }
-            _ = try await remote.session.nfs(
-                NFS.SetAttr.self, NFS.SetAttr.Arguments(part.handle, attributes(before)), subject: path)
-            try await part.publish()
         } catch {
             // What was begun is taken back, or kept for the next run; the error that matters is the one that is thrown.
             if Resume.keeps(after: error, flight, left: part.left) {
@@ -52,6 +64,45 @@ struct FilePush: FileMover {
         }
         isDone = true
         return before.size
+    }
+
+    /// Bytes up to which a file goes in one call, by way of memory.
+    private static let small = 256 << 10
+
+    /// Writes what is missing, and has it committed, its attributes set and its name changed in one call (XFER's PUBLISH).
+    private func publish(
+        _ missing: RangeList, _ write: RangeWrite, _ part: RemotePart, _ source: FileAttributes
+    ) async throws {
+        let attributes = attributes(source)
+        var isPublished = false
+        try await write.run(missing) { uncommitted in
+            // Written to a server that began anew in between: what is older is known to be lost only by a COMMIT.
+            guard let verifier = uncommitted.verifier else {
+                return uncommitted.lost(committed: try await write.commit())
+            }
+            try check(write.file, source, write.source)
+            switch try await part.publish(attributes, expected: verifier) {
+            case .done:
+                isPublished = true
+                return []
+            case .lost(let now): return uncommitted.lost(committed: now)
+            }
+        }
+        if isPublished { return }
+        try check(write.file, source, write.source)
+        guard case .done = try await part.publish(attributes, expected: nil) else {
+            throw TransferError(.server, "\(part.path): the server lost what it had said to be on its disk")
+        }
+    }
+
+    /// - Throws: where the source is not what it was when it was opened: anything else is a mix of two files.
+    private func check(
+        _ file: SharedDescriptor, _ before: FileAttributes, _ subject: String
+    ) throws(TransferError) {
+        let after = try local(subject) { () throws(SystemError) in FileAttributes(try Files.status(file.raw)) }
+        guard after.size == before.size, after.modificationTime == before.modificationTime else {
+            throw TransferError(.sourceChanged, "\(subject): changed while it was read")
+        }
     }
 
     /// What has to be written: where the source has data, less what an earlier run has left and is right.

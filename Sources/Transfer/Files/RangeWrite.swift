@@ -21,20 +21,35 @@ struct RangeWrite: Sendable {
     /// Writes all of it, many WRITEs in flight, and commits; what the server lost by restarting in between is written
     /// again (RFC 1813 section 3.3.7: the verifier changes when uncommitted data may be lost).
     func run(_ missing: RangeList) async throws {
+        try await run(missing) { uncommitted in
+            uncommitted.lost(committed: try await commit())
+        }
+    }
+
+    /// The same with another way to commit.
+    ///
+    /// - Parameter commit: gets what may be lost yet, and returns what was.
+    func run(_ missing: RangeList, committing commit: (UncommittedRanges) async throws -> [Range<UInt64>]) async throws
+    {
         var ranges = missing
         if ranges.isEmpty { return }
         for _ in 1...Self.rounds {
             let uncommitted = try await write(ranges)
             // A server that answers FILE_SYNC has all of it on the disk.
             if uncommitted.isEmpty { return }
-            let committed = try await remote.session.nfs(
-                NFS.Commit.self, NFS.Commit.Arguments(target, offset: 0, count: 0), subject: path)
-            ranges = RangeList(uncommitted.lost(committed: committed.verifier))
+            ranges = RangeList(try await commit(uncommitted))
             if ranges.isEmpty { return }
             flight.moved(-Int(clamping: ranges.count))
         }
         throw TransferError(
             .server, "\(path): the server lost what was written, or said so by a new verifier, \(Self.rounds) times")
+    }
+
+    /// COMMIT of the whole file.
+    func commit() async throws -> NFS.Verifier {
+        try await remote.session.nfs(
+            NFS.Commit.self, NFS.Commit.Arguments(target, offset: 0, count: 0), subject: path
+        ).verifier
     }
 
     /// - Returns: what is not on stable storage yet.

@@ -21,7 +21,7 @@ struct RemotePart: Sendable {
         self.remote = remote
         self.directory = directory.handle
         path = "\(directory.path)/\(name)"
-        claim = TemporaryClaim(name, in: "\(remote.session.host) \(directory.handle.bytes)")
+        claim = Self.claim(name, in: directory, on: remote)
         let place = DirectoryOperation(directory.handle, claim.name)
         do {
             handle = try await Self.make(place, path, remote)
@@ -54,6 +54,19 @@ struct RemotePart: Sendable {
         }
         if let object = created.object { return object }
         return try await remote.lookup(place.name, in: place.directory, path: path).handle
+    }
+
+    /// The temporary name, while somebody holds on to it.
+    static func claim(_ name: FileName, in directory: RemoteDirectory, on remote: Remote) -> TemporaryClaim {
+        TemporaryClaim(name, in: "\(remote.session.host) \(directory.handle.bytes)")
+    }
+
+    /// The same with COMMIT and SETATTR in one call, where the server has XFER.
+    ///
+    /// - Parameter expected: what all WRITEs that are not committed were answered with; nil: there are none.
+    func publish(_ attributes: SetAttributes, expected: NFS.Verifier?) async throws -> Published {
+        try await remote.publish(
+            handle, claim.name, as: name, in: directory, path: path, attributes: attributes, expected: expected)
     }
 
     /// Gives it its final name; what has that now is replaced.

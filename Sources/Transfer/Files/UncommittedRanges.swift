@@ -7,6 +7,9 @@ struct UncommittedRanges: Sendable {
 
     var isEmpty: Bool { ranges.isEmpty }
 
+    /// What all of it was answered with; nil where that is not one.
+    var verifier: NFS.Verifier? { ranges.count == 1 ? ranges.first?.key : nil }
+
     mutating func add(_ range: Range<UInt64>, _ verifier: NFS.Verifier) { ranges[verifier, default: []].append(range) }
 
     mutating func formUnion(_ other: UncommittedRanges) { ranges.merge(other.ranges) { $0 + $1 } }

@@ -1,3 +1,4 @@
+import CLinux
 import Checksums
 import Glibc
 import Kernel
@@ -73,8 +74,18 @@ struct LocalTree: WritableTree {
     func checksum(_ name: FileName, _ node: Node, in directory: LocalDirectory) throws -> FileContent {
         try local(directory.name(name)) { () throws(SystemError) in
             let file = try directory.open(name, O_RDONLY | O_NOFOLLOW)
-            let (checksum, count) = try FileChecksum.of(file.raw, 0..<UInt64(Int64.max), .xxh3)
-            return FileContent(size: count, checksum: checksum.bytes)
+            let size = UInt64(clamping: try Files.status(file.raw).st_size)
+            var blocks: [Checksum] = []
+            var offset: UInt64 = 0
+            while offset < size {
+                let end = min(size, offset + FileContent.blockSize)
+                let (checksum, count) = try FileChecksum.of(file.raw, offset..<end, .xxh3)
+                blocks.append(checksum)
+                // It got shorter meanwhile.
+                if count < end - offset { return FileContent(size: offset + count, blocks: blocks) }
+                offset = end
+            }
+            return FileContent(size: size, blocks: blocks)
         }
     }
 

@@ -1,3 +1,4 @@
+import Checksums
 import NFS
 
 /// An object as either side of a copy knows it.
@@ -69,8 +70,12 @@ protocol WritableTree: Tree {
 
 /// What two files are compared by where their times are not trusted.
 struct FileContent: Hashable, Sendable {
+    /// Bytes that one checksum is of.
+    static let blockSize: UInt64 = 64 << 20
+
     let size: UInt64
-    let checksum: [UInt8]
+    /// XXH3 of one block after another.
+    let blocks: [Checksum]
 }
 
 /// A place below the top of a copy.
