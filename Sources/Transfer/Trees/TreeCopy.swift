@@ -117,6 +117,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     ///   - before: the target's attributes where it was there; nil where it was made for this or would be.
     func run(_ from: Source.Directory, into to: Target.Directory?, before: FileAttributes?) async {
         await withDiscardingTaskGroup { group in
+            defer { progress.listedAll() }
             do {
                 let attributes = try await source.attributes(from)
                 guard let isTouched = begin(attributes, before) else { return }
@@ -125,7 +126,6 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             } catch {
                 gatherer.fail(error)
             }
-            progress.listedAll()
         }
         if rules.delete, let to, !Task.isCancelled { await deletion.run(in: to) }
     }
