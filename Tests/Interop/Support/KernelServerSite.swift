@@ -70,6 +70,17 @@ final class KernelServerSite: Sendable {
     /// `-o` for mutual TLS with this site's certificates.
     var credentials: String { "cafile=\(pki.certificateFile),cert=\(client.certificateFile),key=\(client.keyFile)" }
 
+    /// Starts a tlscd with the client's files and waits until it answers.
+    func startDaemon() throws -> (program: RunningProgram, socket: String) {
+        let socket = directory.path + "/tlscd.sock"
+        let tlscd = try RunningProgram([
+            Programs.path("tlscd"), "--socket", socket, "--cert", client.certificateFile, "--key", client.keyFile,
+            "--ca", pki.certificateFile,
+        ])
+        try tlscd.logged("ready")
+        return (tlscd, socket)
+    }
+
     /// Starts xfer in ``local``.
     ///
     /// - Parameter options: behind the credentials; nil: no credentials either.
