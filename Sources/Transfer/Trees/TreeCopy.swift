@@ -178,7 +178,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         var directories: [Entry] = []
         var names: Set<FileName> = []
         do {
-            let index = try await index(filling)
+            let (index, there) = try await index(filling)
             // Files are copied as they are listed: a directory may have millions.
             try await source.list(filling.source, unreachable: unreachable) { name, node in
                 try Task.checkCancellation()
@@ -193,7 +193,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
                     await begin(entry, filling, &group)
                 }
             }
-            if rules.delete, let index { try doom(names, filling, index) }
+            if rules.delete { doom(there, keeping: names, filling) }
         } catch {
             // What is not known to be gone is not deleted.
             deletion.forbid()
@@ -230,9 +230,9 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     }
 
     /// Notes what the target has and the source has not.
-    private func doom(_ names: Set<FileName>, _ filling: Filling, _ index: Target.Index) throws {
-        guard let directory = filling.target else { return }
-        let there = try target.names(directory, index).filter { !TemporaryName.isTemporary($0) }
+    ///
+    /// - Parameter there: what the target had before anything was copied.
+    private func doom(_ there: [FileName], keeping names: Set<FileName>, _ filling: Filling) {
         let doomed = there.filter { !names.contains($0) }
         if doomed.isEmpty { return }
         let number = deletion.note(
@@ -240,18 +240,18 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         filling.doomed.withLock { $0 = number }
     }
 
-    /// What the target directory has, where it was there before.
-    private func index(_ filling: Filling) async throws -> Target.Index? {
-        guard let directory = filling.target, filling.before != nil else { return nil }
+    /// What the target directory has, where it was there before: its names without those of unfinished copies.
+    private func index(_ filling: Filling) async throws -> (Target.Index?, names: [FileName]) {
+        guard let directory = filling.target, filling.before != nil else { return (nil, []) }
         let index = try await target.index(directory)
-        let leftOvers = try target.names(directory, index).filter {
-            TemporaryName.tag(of: $0)?.isLeftOver ?? false
-        }
+        var names = try target.names(directory, index)
+        let leftOvers = names.filter { TemporaryName.tag(of: $0)?.isLeftOver ?? false }
+        names.removeAll(where: TemporaryName.isTemporary)
         if !leftOvers.isEmpty {
             filling.leftOvers.withLock { $0 = leftOvers }
             await prepare(filling)
         }
-        return index
+        return (index, names)
     }
 
     private func existing(_ name: FileName, _ filling: Filling, _ index: Target.Index?) async throws -> Node? {
