@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What does not fit into the matrix of ``RuleTests``: several sources, slashes, users, and what cannot be copied.
-@Suite(RuleSiteTrait(layer: .user)) struct RuleDetailTests {
+@Suite(.notInTheLab, RuleSiteTrait(layer: .user)) struct RuleDetailTests {
     /// A directory here and one on the server, of this test alone.
     private struct Places {
         let shared: SharedRuleSite

@@ -1,32 +1,46 @@
 import TestSupport
 import Testing
 
+extension Trait where Self == ConditionTrait {
+    /// Rules are decided above all records: in the lab, where each run of a program takes seconds, there are a few.
+    static var notInTheLab: Self {
+        .enabled(if: !Layer.isLab, "rules do not depend on who makes the records; not in the kTLS lab")
+    }
+}
+
 /// Each copy rule, each way, with xferd as it is.
-@Suite(RuleSiteTrait(layer: .user)) struct RuleTests {
+@Suite(.notInTheLab, RuleSiteTrait(layer: .user)) struct RuleTests {
     @Test(arguments: RuleCase.ways) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
         try rule.check(operation)
     }
 }
 
 /// With a server that has no extra program.
-@Suite(RuleSiteTrait(layer: .user, xferd: ["--no-xfer"])) struct RulesWithoutXferTests {
+@Suite(.notInTheLab, RuleSiteTrait(layer: .user, xferd: ["--no-xfer"])) struct RulesWithoutXferTests {
     @Test(arguments: RuleCase.pushes) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
         try rule.check(operation, isPlanned: false)
     }
 }
 
 /// With a client that does not use it.
-@Suite(RuleSiteTrait(layer: .user, options: ["-o", "noxfer"])) struct RulesWithNoXferTests {
+@Suite(.notInTheLab, RuleSiteTrait(layer: .user, options: ["-o", "noxfer"])) struct RulesWithNoXferTests {
     @Test(arguments: RuleCase.checksums) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
         try rule.check(operation)
     }
 }
 
-/// The kernel's record layer changes how bytes move, and nothing about rules: a few of them.
+/// Some of them in the kernel's record layer, and in the other one on the same kernel.
 @Suite(
     .enabled(if: Layer.hasKernel, "this kernel has no kernel TLS; runs in the kTLS lab"), RuleSiteTrait(layer: .kernel)
 ) struct RulesInKernelTests {
-    @Test(arguments: RuleCase.checksums) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
+    @Test(arguments: RuleCase.some) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
+        try rule.check(operation, isPlanned: false)
+    }
+}
+@Suite(
+    .enabled(if: Layer.hasKernel, "this kernel has no kernel TLS; runs in the kTLS lab"), RuleSiteTrait(layer: .user)
+) struct RulesBesideKernelTests {
+    @Test(arguments: RuleCase.some) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
         try rule.check(operation, isPlanned: false)
     }
 }
