@@ -21,8 +21,9 @@ extension Remote {
         if let made = try await checksums(of: file, range, blockSize: blockSize, .xxh3) { return made.blocks }
         var blocks: [Checksum] = []
         var offset = range.lowerBound
-        while offset < range.upperBound {
-            let end = offset + min(blockSize, range.upperBound - offset)
+        let last = min(range.upperBound, file.attributes.size)
+        while offset < last {
+            let end = offset + min(blockSize, last - offset)
             let state = ChecksumState(.xxh3)
             try await readThrough(file, offset..<end) { state.update($0) }
             blocks.append(state.finish())

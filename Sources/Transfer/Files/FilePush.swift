@@ -124,7 +124,9 @@ struct FilePush: FileMover {
         // What an earlier run wrote and did not commit could get lost behind the back of its verification.
         _ = try await remote.session.nfs(
             NFS.Commit.self, NFS.Commit.Arguments(part.handle, offset: 0, count: 0), subject: part.path)
-        let there = Remote.Object(handle: part.handle, attributes: source, path: part.path)
+        var attributes = source
+        attributes.size = min(size, part.left)
+        let there = Remote.Object(handle: part.handle, attributes: attributes, path: part.path)
         let hasChecksums = try await remote.xfer()?.has(.xxh3) ?? false
         guard hasChecksums || !part.isSparse else {
             // To read holes back would cost more than to write the data.
