@@ -38,7 +38,10 @@ package enum StateFile {
 
     /// Whether a file is a state: a SQLite database. What jobs are in it is looked at where it is opened.
     package static func isState(_ path: String) -> Bool {
-        guard let file = try? Files.open(path, O_RDONLY | O_NONBLOCK),
+        // A pipe that is opened and closed again takes its writer's SIGPIPE for it.
+        var there = stat()
+        guard stat(path, &there) == 0, there.st_mode & S_IFMT == S_IFREG,
+            let file = try? Files.open(path, O_RDONLY | O_NONBLOCK),
             let status = try? Files.status(file.raw), status.st_mode & S_IFMT == S_IFREG,
             let bytes = try? Files.read(file.raw, count: 16, at: 0)
         else { return false }

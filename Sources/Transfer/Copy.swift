@@ -96,11 +96,11 @@ package struct Copy: Sendable {
                 gatherer.fail(error)
             }
         }
-        return result
+        return try result()
     }
 
-    private var result: Report {
-        var report = gatherer.result
+    private func result() throws -> Report {
+        var report = try gatherer.result()
         report.resumable = progress.kept.count
         return report
     }
@@ -147,7 +147,7 @@ package struct Copy: Sendable {
         default:
             throw TransferError(.server, "\(source.path): neither a file nor a directory")
         }
-        return result
+        return try result()
     }
 
     private var fetch: FileFetch { FileFetch(remote: remote, rules: rules, progress: progress) }
@@ -238,7 +238,7 @@ package struct Copy: Sendable {
         default:
             throw TransferError(.local, "\(path): neither a file nor a directory")
         }
-        return result
+        return try result()
     }
 
     /// Pushes what can be read from `input` up to its end to the file `destination`.
@@ -263,7 +263,7 @@ package struct Copy: Sendable {
             // It is new.
         }
         progress.found(bytes: 0)
-        if rules.dryRun { return result }
+        if rules.dryRun { return try result() }
         let bytes = try await StreamPush(remote: remote, rules: rules, progress: progress)
             .run(input, into: directory, as: name)
         progress.listedAll()
@@ -272,7 +272,7 @@ package struct Copy: Sendable {
             $0.bytes += bytes
         }
         progress.report(Item(.create, .regular, name.description, bytes: bytes))
-        return result
+        return try result()
     }
 
     private var push: FilePush { FilePush(remote: remote, rules: rules, progress: progress) }

@@ -173,6 +173,7 @@ package struct Report: Sendable {
 /// Gathers a ``Report`` from many tasks.
 final class Gatherer: Sendable {
     private let report = Mutex(Report())
+    private let interrupted = Atomic<Bool>(false)
     let notCarried = NotCarried()
     private let progress: Progress?
 
@@ -185,8 +186,8 @@ final class Gatherer: Sendable {
     func add(_ body: (inout Report) -> Void) { report.withLock { body(&$0) } }
 
     func fail(_ error: any Error) {
-        // Interrupted is not failed.
-        if error is CancellationError { return }
+        // Interrupted is not failed, and not done either.
+        if error is CancellationError { return interrupted.store(true, ordering: .relaxed) }
         progress?.failed(error)
         report.withLock { if $0.failures.count < Self.kept { $0.failures.append(error) } }
     }
@@ -196,7 +197,9 @@ final class Gatherer: Sendable {
         report.withLock { if $0.skipped.count < Self.kept { $0.skipped.append(what) } }
     }
 
-    var result: Report {
+    /// - Throws: `CancellationError` where something was not done since somebody wanted to leave.
+    func result() throws -> Report {
+        if interrupted.load(ordering: .relaxed) || Task.isCancelled { throw CancellationError() }
         var result = report.withLock { $0 }
         result.notes = notCarried.notes
         return result

@@ -149,12 +149,14 @@ private struct Line {
             try underWay(site.local, beyond: 1 << 20, run)
             run.signal(SIGINT)
             expectFailure(try run.wait(seconds: 30), status: 130, "1 left; go on with: xfer jobs run --resume state")
-            #expect(names(in: site.local).filter { $0.hasSuffix(".xfer") } == [])
+            // What there is of a large file is gone on with.
+            #expect(names(in: site.local).filter { $0.hasSuffix(".xfer") }.count == 1)
             expectFailure(try site.jobs("run", "--state", "state", "list").wait(), "an earlier run has jobs left")
             truncate(site.data + "/big", 5)
             let rest = try site.jobs("run", "--resume", "state").wait()
             expectDone(rest)
             #expect(Line.all(rest.output).compactMap(\.number) == [2])
+            #expect(names(in: site.local).filter { $0.hasSuffix(".xfer") } == [])
         }
     }
 

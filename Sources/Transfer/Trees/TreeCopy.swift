@@ -528,6 +528,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
 
     private func fail(_ error: any Error, _ entry: Entry) {
         gatherer.fail(error)
+        if error is CancellationError { return }
         progress.report(Item(.fail, entry.node.type, entry.path.description, detail: "\(error)"))
     }
 
