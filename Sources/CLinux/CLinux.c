@@ -267,3 +267,7 @@ int clinux_drop_capability(unsigned capability) {
 }
 
 bool clinux_keeps_capabilities(void) { return (prctl(PR_GET_SECUREBITS) & SECBIT_NO_SETUID_FIXUP) != 0; }
+
+int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}

@@ -1,4 +1,5 @@
-package import Glibc
+package import CLinux
+import Glibc
 import Kernel
 
 /// A program that runs: what it writes is there as it comes, and whoever waits for it wakes when it does.
@@ -34,6 +35,8 @@ package final class RunningProgram: Sendable {
         let (output, error) = (try Self.pipe(), try Self.pipe())
         posix_spawn_file_actions_adddup2(&actions, output.write.raw, 1)
         posix_spawn_file_actions_adddup2(&actions, error.write.raw, 2)
+        // Nothing of the many tests that run beside this one.
+        clinux_spawn_close_from(&actions, 3)
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

@@ -4,6 +4,7 @@
 #define TLSD_CLINUX_H
 
 // No _GNU_SOURCE here: with it <sys/select.h> declares another fd_set than the one Swift's Glibc module has seen.
+#include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -75,6 +76,9 @@ int clinux_punch_hole(int file, int64_t offset, int64_t count);
 
 // llistxattr(2)
 ssize_t clinux_list_attributes(const char *path, void *names, size_t size);
+
+// posix_spawn(3): the child has no descriptor from `first` on.
+int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 
 // Descriptor passing, unix(7). `count` at most CLINUX_MAX_PASSED. The receiver gets close-on-exec descriptors.
 enum { CLINUX_MAX_PASSED = 4 };
