@@ -10,7 +10,7 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .short,
         help: ArgumentHelp(
-            "Options as mount has them: port=, xprtsec=mtls|tls|none, mountport=, cleartext_mount, rsize=, wsize=, nconnect=, timeo=, retrans=, soft|hard, noresvport, ro, tlscertname=, cafile=, cert=, key=, tlscd=.",
+            "As mount has them, with commas: port=, cafile=, cert=, key=, xprtsec=mtls|tls|none, nconnect=, soft, ro and more; all are in xfer(1).",
             valueName: "options"))
     var o: [String] = []
 
@@ -21,7 +21,9 @@ struct ConnectionOptions: ParsableArguments {
             valueName: "seconds"))
     var timeout: Double = 600
 
-    @Option(name: .long, help: "Who makes the TLS records: auto, kernel or user.")
+    @Option(
+        name: .long, help: ArgumentHelp("Who makes the TLS records: auto, kernel or user.", valueName: "layer"),
+        completion: .list(["auto", "kernel", "user"]))
     var recordLayer: String = "auto"
 
     @Flag(name: .shortAndLong, help: "Say how the connection is protected.")

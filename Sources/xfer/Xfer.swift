@@ -12,21 +12,24 @@ struct Xfer: AsyncParsableCommand {
         abstract: "Copies files to and from servers over NFS version 3 in TLS 1.3.",
         discussion: """
             A place on a server is written host:/export/path, nfs://host:port/export/path, or name:path below what \
-            xfer mount gave the name to.
+            xfer mount gave the name to. What has no colon, or a slash before it, is local.
 
-              xfer ls  server:/data
+              xfer ls -l server:/data
               xfer get server:/data/report.pdf .
-              xfer put -r results server:/data
+              xfer put -a results server:/data
+              xfer sync photos/ server:/backup/photos
 
-            Exit status: 0 all done, 1 nothing could be done, 2 the command line makes no sense, 3 some files failed, \
+            Exit status: 0 all done, 1 nothing could be done, 2 the command line makes no sense, 3 some of it failed, \
             130 interrupted.
             """,
         version: "0.1.0",
-        subcommands: [
-            Get.self, Put.self, Sync.self, Verify.self, List.self, Stat.self, Cat.self, DiskUsageCommand.self,
-            Remove.self,
-            MakeDirectory.self, Move.self, MountCommand.self, Unmount.self, Mounts.self, Ping.self, Jobs.self,
-            Serve.self, PKI.self,
+        groupedSubcommands: [
+            CommandGroup(name: "Copy", subcommands: [Get.self, Put.self, Sync.self, Verify.self, Jobs.self]),
+            CommandGroup(name: "Look", subcommands: [List.self, Stat.self, Cat.self, DiskUsageCommand.self]),
+            CommandGroup(name: "Change", subcommands: [Remove.self, MakeDirectory.self, Move.self]),
+            CommandGroup(
+                name: "Connect", subcommands: [MountCommand.self, Unmount.self, Mounts.self, Ping.self]),
+            CommandGroup(name: "Serve", subcommands: [Serve.self, PKI.self]),
         ])
 
     /// Not asynchronous itself: signals are blocked before the first thread of Swift's pool starts, which inherits that; and
@@ -71,7 +74,7 @@ struct Xfer: AsyncParsableCommand {
         if let status = error as? ExitStatus { return status.rawValue }
         let code = exitCode(for: error)
         if code.isSuccess {
-            print(fullMessage(for: error))
+            print(CompletionScript.complete(fullMessage(for: error)))
             return 0
         }
         if code == .validationFailure || code == ExitCode(EX_USAGE) {

@@ -19,7 +19,7 @@ struct Cat: AsyncParsableCommand {
             141 (as by SIGPIPE) the reader went away.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Option(name: .long, help: ArgumentHelp("Bytes to pass over at the start.", valueName: "bytes"))
     var offset: UInt64?
@@ -35,7 +35,7 @@ struct Cat: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The last bytes, so many at most.", valueName: "bytes"))
     var tail: UInt64?
 
-    @Argument(help: ArgumentHelp("Files: host:/export/path.", valueName: "path"))
+    @Argument(help: ArgumentHelp("Files: host:/export/path.", valueName: "path"), completion: PlaceCompletion.remote)
     var paths: [String]
 
     func validate() throws {

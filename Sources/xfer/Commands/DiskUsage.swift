@@ -19,7 +19,7 @@ struct DiskUsageCommand: AsyncParsableCommand {
             """,
         helpNames: .long)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: [.customShort("s"), .customLong("summarize")], help: "The sum alone.")
     var summarize = false
@@ -44,7 +44,9 @@ struct DiskUsageCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "One JSON object a line.")
     var json = false
 
-    @Argument(help: ArgumentHelp("Directories or files: host:/export/path.", valueName: "path"))
+    @Argument(
+        help: ArgumentHelp("Directories or files: host:/export/path.", valueName: "path"),
+        completion: PlaceCompletion.remote)
     var paths: [String]
 
     func validate() throws {

@@ -17,12 +17,13 @@ struct Get: AsyncParsableCommand {
             \(Events.help)
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup var copy: CopyArguments
 
     @Argument(
-        help:
-            "What to fetch, host:/export/path, and where to: a directory or a name; the working directory if left out.")
+        help: ArgumentHelp(
+            "What to fetch, host:/export/path, and where to: a directory or a name; the working directory if left out.",
+            valueName: "source ... destination"), completion: PlaceCompletion.any)
     var places: [String]
 
     func run() async throws {

@@ -80,7 +80,7 @@ struct JobsForget: ParsableCommand {
         commandName: "forget", abstract: "Remove states; what was copied stays.",
         discussion: "  xfer jobs forget nightly.jobs")
 
-    @OptionGroup var state: JobsState
+    @OptionGroup(title: "State") var state: JobsState
 
     @Argument(help: "Files of copies, or states.")
     var files: [String] = []

@@ -6,7 +6,7 @@ struct JobsReport: ParsableCommand {
         commandName: "report", abstract: "Say what became of each copy.",
         discussion: "  xfer jobs report --failed nightly.jobs\n  xfer jobs report --csv nightly.jobs >nightly.csv")
 
-    @OptionGroup var state: JobsState
+    @OptionGroup(title: "State") var state: JobsState
 
     @Flag(name: .long, help: "A JSON object for each copy that has ended, as run writes them.")
     var json = false

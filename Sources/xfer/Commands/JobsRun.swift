@@ -112,8 +112,8 @@ struct JobsRetry: AsyncParsableCommand {
 
 /// What runs have in common.
 struct JobsRunOptions: ParsableArguments {
-    @OptionGroup var connection: ConnectionOptions
-    @OptionGroup var state: JobsState
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "State") var state: JobsState
 
     @Flag(name: .shortAndLong, help: "Copy directories with all that is in them.")
     var recursive = false

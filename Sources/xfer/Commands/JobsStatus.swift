@@ -7,7 +7,7 @@ struct JobsStatus: ParsableCommand {
         commandName: "status", abstract: "Say how far a run is, also while it goes on.",
         discussion: "  xfer jobs status nightly.jobs\n  xfer jobs status --json /var/tmp/stream.jobs")
 
-    @OptionGroup var state: JobsState
+    @OptionGroup(title: "State") var state: JobsState
 
     @Flag(name: .long, help: "One JSON object.")
     var json = false

@@ -22,7 +22,7 @@ struct List: AsyncParsableCommand {
             """,
         helpNames: .long)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: .short, help: "Mode, links, owner, group, size and modification time too.")
     var long = false
@@ -54,7 +54,9 @@ struct List: AsyncParsableCommand {
     @Flag(name: .long, help: "One JSON object a line, with all attributes.")
     var json = false
 
-    @Argument(help: ArgumentHelp("Directories or files: host:/export/path.", valueName: "path"))
+    @Argument(
+        help: ArgumentHelp("Directories or files: host:/export/path.", valueName: "path"),
+        completion: PlaceCompletion.remote)
     var paths: [String]
 
     func validate() throws {

@@ -12,7 +12,7 @@ struct MakeDirectory: AsyncParsableCommand {
             Exit status: 0 all made, 1 none could be made, 2 the command line makes no sense, 3 some failed.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: .shortAndLong, help: "The directories above too; one that is there is no failure.")
     var parents = false
@@ -22,7 +22,7 @@ struct MakeDirectory: AsyncParsableCommand {
         help: ArgumentHelp("The directory's mode; 777 less the umask where left out.", valueName: "octal"))
     var mode: String?
 
-    @Argument(help: "What to make: host:/export/path.")
+    @Argument(help: "What to make: host:/export/path.", completion: PlaceCompletion.remote)
     var places: [String]
 
     func validate() throws { _ = try octal() }

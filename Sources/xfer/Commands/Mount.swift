@@ -16,12 +16,12 @@ struct MountCommand: AsyncParsableCommand {
               xfer mount                      # as xfer mounts
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: .long, help: "Keep the name without trying whether the server is there and lets this user in.")
     var noCheck = false
 
-    @Argument(help: "A directory: host:/export/path.")
+    @Argument(help: "A directory: host:/export/path.", completion: PlaceCompletion.remote)
     var place: String?
 
     @Argument(help: "Its name: letters, digits, '.', '_' and '-'.")

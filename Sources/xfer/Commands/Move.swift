@@ -12,7 +12,7 @@ struct Move: AsyncParsableCommand {
               xfer mv -n work:report.pdf work:archive/
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: [.customShort("n"), .long], help: "Never replace a file.")
     var noClobber = false
@@ -20,10 +20,10 @@ struct Move: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Replace a file, as without it: for those who are used to it.")
     var force = false
 
-    @Argument(help: "What to move: host:/export/path.")
+    @Argument(help: "What to move: host:/export/path.", completion: PlaceCompletion.remote)
     var source: String
 
-    @Argument(help: "Where to: host:/export/path.")
+    @Argument(help: "Where to: host:/export/path.", completion: PlaceCompletion.remote)
     var destination: String
 
     func validate() throws {

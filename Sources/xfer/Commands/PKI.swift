@@ -22,7 +22,9 @@ struct PKI: ParsableCommand {
             commandName: "init",
             abstract: "Make a certificate authority: ca.pem, which everybody gets, and ca.key, which nobody does.")
 
-        @Option(name: .long, help: ArgumentHelp("The authority's directory, made with mode 0700.", valueName: "dir"))
+        @Option(
+            name: .long, help: ArgumentHelp("The authority's directory, made with mode 0700.", valueName: "dir"),
+            completion: .directory)
         var directory = PKI.standardDirectory
 
         @Option(name: .long, help: ArgumentHelp("The authority's common name.", valueName: "name"))
@@ -38,7 +40,9 @@ struct PKI: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Issue a certificate with the extended key usages of RFC 9289.")
 
-        @Option(name: .long, help: ArgumentHelp("The authority's directory.", valueName: "dir"))
+        @Option(
+            name: .long, help: ArgumentHelp("The authority's directory.", valueName: "dir"),
+            completion: .directory)
         var directory = PKI.standardDirectory
 
         @Flag(name: .long, help: "For a server: the names are its DNS names and addresses.")

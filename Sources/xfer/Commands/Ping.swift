@@ -17,7 +17,7 @@ struct Ping: AsyncParsableCommand {
             Exit status: 0 it answers, 1 a step failed, 2 the command line makes no sense.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Option(
         name: .shortAndLong, help: ArgumentHelp("Round trips to measure, from 0 to 1000000.", valueName: "number"))
@@ -26,7 +26,7 @@ struct Ping: AsyncParsableCommand {
     @Flag(name: .long, help: "One JSON object.")
     var json = false
 
-    @Argument(help: "A place in an export: host:/export/path.")
+    @Argument(help: "A place in an export: host:/export/path.", completion: PlaceCompletion.remote)
     var place: String
 
     func validate() throws {

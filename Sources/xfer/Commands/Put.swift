@@ -21,11 +21,12 @@ struct Put: AsyncParsableCommand {
             \(Events.help)
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup var copy: CopyArguments
 
     @Argument(
-        help: ArgumentHelp("What to push, and where to: host:/export/path.", valueName: "source ... destination"))
+        help: ArgumentHelp("What to push, and where to: host:/export/path.", valueName: "source ... destination"),
+        completion: PlaceCompletion.any)
     var places: [String]
 
     func run() async throws {

@@ -16,7 +16,7 @@ struct Remove: AsyncParsableCommand {
             Exit status: 0 all gone, 1 nothing could be done, 2 the command line makes no sense, 3 some failed.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: .shortAndLong, help: "Directories too, with all that is in them.")
     var recursive = false
@@ -24,7 +24,7 @@ struct Remove: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "What is not there is no failure.")
     var force = false
 
-    @Argument(help: "What to take away: host:/export/path.")
+    @Argument(help: "What to take away: host:/export/path.", completion: PlaceCompletion.remote)
     var places: [String]
 
     func run() async throws {

@@ -24,7 +24,9 @@ struct Serve: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("A name or address more for the server's certificate.", valueName: "name"))
     var name: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("Where certificates and state are kept.", valueName: "dir"))
+    @Option(
+        name: .long, help: ArgumentHelp("Where certificates and state are kept.", valueName: "dir"),
+        completion: .directory)
     var state: String = StateDirectory.serve
 
     @Option(name: .long, help: "Who makes the TLS records: auto, kernel or user.")
@@ -33,7 +35,7 @@ struct Serve: ParsableCommand {
     @Option(name: .long, help: .hidden)
     var logLevel = "warning"
 
-    @Argument(help: "The directory.")
+    @Argument(help: "The directory.", completion: .directory)
     var directory: String
 
     func validate() throws {

@@ -15,7 +15,7 @@ struct Stat: AsyncParsableCommand {
             Exit status: 0 all shown, 1 nothing could be shown, 2 usage, 3 some could not be shown.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: [.customShort("f"), .customLong("file-system")], help: "The file system that holds it, not the file.")
     var fileSystem = false
@@ -23,7 +23,9 @@ struct Stat: AsyncParsableCommand {
     @Flag(name: .long, help: "One JSON object a line.")
     var json = false
 
-    @Argument(help: ArgumentHelp("Files or directories: host:/export/path.", valueName: "path"))
+    @Argument(
+        help: ArgumentHelp("Files or directories: host:/export/path.", valueName: "path"),
+        completion: PlaceCompletion.remote)
     var paths: [String]
 
     func run() async throws {

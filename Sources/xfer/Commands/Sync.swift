@@ -22,11 +22,12 @@ struct Sync: AsyncParsableCommand {
             \(Events.help)
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup var copy: CopyArguments
 
     @Argument(
-        help: ArgumentHelp("The source or sources, and the destination.", valueName: "source ... destination"))
+        help: ArgumentHelp("The source or sources, and the destination.", valueName: "source ... destination"),
+        completion: PlaceCompletion.any)
     var places: [String]
 
     func run() async throws {

@@ -11,12 +11,12 @@ struct Unmount: AsyncParsableCommand {
               xfer umount -f work     # without a word to the server
             """)
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
 
     @Flag(name: .shortAndLong, help: "Do not tell the server.")
     var force = false
 
-    @Argument(help: "The name.")
+    @Argument(help: "The name.", completion: PlaceCompletion.mounted)
     var name: String
 
     func run() async throws {

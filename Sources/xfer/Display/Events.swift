@@ -11,15 +11,21 @@ final class Events: Sendable {
     /// For the commands' `--help`.
     static let help = """
         --json writes one object a line to standard output, each with its "event":
+
           start     what, version (of this list: 1)
-          item      action (create, update, attributes, hard-link, delete, unchanged, skip, fail), type, path,
-                    bytes, reasons (type, size, time, content, mode, owner, target), detail
-          progress  once a second: bytes, total_bytes, files, total_files, listed (whether the totals are final),
-                    rate (bytes a second), seconds_left (null: unknown), in_flight (path, bytes, total_bytes)
+          item      action (create, update, attributes, hard-link, delete,
+                    unchanged, skip, fail), type, path, bytes, reasons (type,
+                    size, time, content, mode, owner, target), detail
+          progress  once a second: bytes, total_bytes, files, total_files,
+                    listed (whether the totals are final), rate (bytes a
+                    second), seconds_left (null: unknown), in_flight (path,
+                    bytes, total_bytes)
           notice    message: a lost connection, what is left out
           failure   message
-          summary   the last one: status (the exit status), files, directories, links, bytes, failed, left_out,
-                    seconds, rate, protection (cipher, record_layer, peer; one for each kind of connection)
+          summary   the last one: status (the exit status), files, directories,
+                    links, bytes, failed, left_out, seconds, rate, protection
+                    (cipher, record_layer, peer; one for each kind of
+                    connection)
         """
 
     private struct State {
