@@ -108,6 +108,9 @@ let package = Package(
                 "Jobs", "Transfer", "NFS", "Handshake", "SecureChannel", "Certificates", "Kernel", argumentParser, log,
             ], swiftSettings: strict),
 
+        // Manual pages, made of the programs' help and README.md
+        .executableTarget(name: "manual", dependencies: [argumentParser], swiftSettings: strict),
+
         // Tests: a folder for each target
         .testTarget(
             name: "NFSTests", dependencies: ["NFS", "RPC", "Kernel", "CProtocol", system], swiftSettings: strict),
@@ -166,7 +169,7 @@ let package = Package(
             dependencies: [
                 "TestSupport", "Certificates", "Checksums", "Transfer", "NFS", "Handshake", "RPC", "SecureChannel",
                 "Kernel",
-                "xfer", "xferd", "tlscd", "tlssd",
+                "xfer", "xferd", "tlscd", "tlssd", "manual",
             ],
             path: "Tests/EndToEnd", exclude: ["Captures"], swiftSettings: strict),
 
