@@ -60,7 +60,7 @@ struct Readme {
     private static func inlineHead(_ cell: String) -> String {
         // Code and words in turn.
         cell.split(separator: "`", omittingEmptySubsequences: false).enumerated().map { index, part in
-            let part = part.replacing("\\|", with: "|")
+            let part = String(part.replacing("\\|", with: "|"))
             return index % 2 == 1 ? Roff.bold(part) : Roff.escaped(part, atStart: false)
         }.joined()
     }
