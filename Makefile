@@ -12,12 +12,16 @@ SYSCONFDIR ?= /etc
 FILTER ?=
 bindir := $(DESTDIR)$(PREFIX)/bin
 unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
+mandir := $(DESTDIR)$(PREFIX)/share/man
+bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 programs := xfer xferd tlscd tlssd
 daemons := xferd tlscd tlssd
 
 # What Debian packages are needed: to build; and to test and to measure besides
 build_packages := libssl-dev libtirpc-dev libxxhash-dev libsqlite3-dev rpcsvc-proto pkg-config
-test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind libnfs-utils tmux
+test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind libnfs-utils tmux zsh fish groff-base mandoc
 peer_packages := debootstrap e2fsprogs patchelf
 bench_packages := curl nginx-light
 
@@ -58,6 +62,19 @@ check-protocol: deps-build
 .PHONY: build
 build: check-protocol ## the four programs, for release, with Swift's run-time library in them
 	swift build -c release --static-swift-stdlib
+
+# Of the programs' help, by the programs: the newest of what is built
+built := .build/release
+.PHONY: man completions
+man: ## the manual pages, in .build/man; run `make build` first
+	rm -rf .build/man
+	$(built)/manual --readme README.md --output .build/man $(addprefix $(built)/,$(programs))
+
+completions: ## completions for bash, zsh and fish, in .build/completions; run `make build` first
+	@rm -rf .build/completions && mkdir -p .build/completions
+	@for program in $(programs); do for shell in bash zsh fish; do \
+	    $(built)/$$program --generate-completion-script $$shell >.build/completions/$$program.$$shell || exit 1; \
+	done; done
 
 .PHONY: build-tests
 build-tests: deps
@@ -110,13 +127,21 @@ format-check: ## what swift-format would change
 	swift format lint --recursive --parallel Package.swift Sources Daemons Tests
 
 .PHONY: install
-install: ## programs, service units and users, under PREFIX (and DESTDIR); run `make build` first
-	@for program in $(programs); do [[ -x .build/release/$$program ]] || \
+install: ## programs, service units, users, manual pages, completions, under PREFIX; run `make build` first
+	@for program in $(programs) manual; do [[ -x .build/release/$$program ]] || \
 	    { echo "make: .build/release/$$program is not built: make build" >&2; exit 1; }; done
+	@$(MAKE) --no-print-directory man completions
 	install -d $(bindir) $(unitdir) $(DESTDIR)$(SYSCONFDIR)/default \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/tlsd
 	install -m 755 $(addprefix .build/release/,$(programs)) $(bindir)
+	install -d $(mandir)/man1 $(mandir)/man5 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
+	@for section in 1 5 8; do install -m 644 .build/man/man$$section/* $(mandir)/man$$section || exit 1; done
+	@for program in $(programs); do \
+	    install -m 644 .build/completions/$$program.bash $(bashdir)/$$program && \
+	    install -m 644 .build/completions/$$program.zsh $(zshdir)/_$$program && \
+	    install -m 644 .build/completions/$$program.fish $(fishdir)/$$program.fish || exit 1; \
+	done
 	@# An administrator's options and exports are kept
 	@for daemon in $(daemons); do \
 	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' Daemons/$$daemon/$$daemon.service >$(unitdir)/$$daemon.service && \
@@ -139,6 +164,10 @@ install: ## programs, service units and users, under PREFIX (and DESTDIR); run `
 .PHONY: uninstall
 uninstall: ## takes away what install put there, but for /etc and the users
 	rm -f $(addprefix $(bindir)/,$(programs)) $(foreach daemon,$(daemons),$(unitdir)/$(daemon).service)
+	rm -f $(mandir)/man1/xfer.1 $(mandir)/man1/xfer-*.1 $(mandir)/man5/xferd-exports.5
+	rm -f $(foreach daemon,$(daemons),$(mandir)/man8/$(daemon).8)
+	rm -f $(addprefix $(bashdir)/,$(programs)) $(addprefix $(zshdir)/_,$(programs))
+	rm -f $(foreach program,$(programs),$(fishdir)/$(program).fish)
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/tlsd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tlsd.conf
 
 .PHONY: clean

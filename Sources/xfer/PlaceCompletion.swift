@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Handshake
 import Kernel
+import NFS
 import Synchronization
 import Transfer
 
