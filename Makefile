@@ -65,10 +65,12 @@ build: check-protocol ## the four programs, for release, with Swift's run-time l
 
 # Of the programs' help, by the programs: the newest of what is built
 built := .build/release
+date = $(shell git log -1 --format=%cs README.md 2>/dev/null)
 .PHONY: man completions
 man: ## the manual pages, in .build/man; run `make build` first
 	rm -rf .build/man
-	$(built)/manual --readme README.md --output .build/man $(addprefix $(built)/,$(programs))
+	$(built)/manual --readme README.md --output .build/man \
+	    $(if $(date),--date $(date)) $(addprefix $(built)/,$(programs))
 
 completions: ## completions for bash, zsh and fish, in .build/completions; run `make build` first
 	@rm -rf .build/completions && mkdir -p .build/completions

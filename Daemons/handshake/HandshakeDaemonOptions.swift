@@ -11,7 +11,7 @@ import TLS
 
 /// What tlscd and tlssd are told on their command lines, and how they run: they differ in the side of the handshake alone.
 package struct HandshakeDaemonOptions: ParsableArguments {
-    @Option(name: .long, help: ArgumentHelp("AF_LOCAL socket to answer at.", valueName: "path"))
+    @Option(name: .long, help: ArgumentHelp("AF_LOCAL socket to answer at.", valueName: "path"), completion: .file())
     package var socket: String?
 
     @Option(
@@ -23,18 +23,24 @@ package struct HandshakeDaemonOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "PEM file with the certificate and those of the authorities between it and the root.", valueName: "file"))
+            "PEM file with the certificate and those of the authorities between it and the root.", valueName: "file"),
+        completion: .file())
     package var cert: String?
 
-    @Option(name: .long, help: ArgumentHelp("PEM file with the certificate's private key.", valueName: "file"))
+    @Option(
+        name: .long, help: ArgumentHelp("PEM file with the certificate's private key.", valueName: "file"),
+        completion: .file())
     package var key: String?
 
-    @Option(name: .long, help: ArgumentHelp("PEM file with the certificate authorities to trust.", valueName: "file"))
+    @Option(
+        name: .long, help: ArgumentHelp("PEM file with the certificate authorities to trust.", valueName: "file"),
+        completion: .file())
     package var ca: String?
 
     @Option(
         name: .long,
-        help: ArgumentHelp("PEM file with certificate revocation lists of every authority.", valueName: "file"))
+        help: ArgumentHelp("PEM file with certificate revocation lists of every authority.", valueName: "file"),
+        completion: .file())
     package var crl: String?
 
     @Option(

@@ -13,30 +13,38 @@ struct Command: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "xferd",
         abstract: "Serves directories over NFS version 3 in TLS 1.3 (RFC 1813, RFC 9289).",
+        usage: "xferd [<options>]",
         discussion: """
-            Handshakes are done by tlssd; this process never sees a private key. As root it acts
-            for each client as the user that exports(5) makes of it; otherwise as the user it runs as.
+            Handshakes are done by tlssd; this process never sees a private key. As root it acts for each client as the user \
+            that xferd-exports(5) makes of it; otherwise as the user it runs as. SIGHUP reads the exports file anew and \
+            touches no transfer.
 
+              xferd --check-exports /etc/tlsd/exports
               xferd --export /data=/srv/data,ro --tlssd /run/tlsd/tlssd.sock
+
+            Exit status: 0 ended by SIGTERM or SIGINT, or the file is right; 1 it could not serve, or the file is wrong; 64 \
+            the command line makes no sense.
             """)
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "A directory to serve to everybody: /name=DIR,ro or /name=DIR,rw, and other options of exports(5). May be repeated.",
+            "A directory to serve to everybody: /name=DIR,ro or /name=DIR,rw, and other options of xferd-exports(5). May be repeated.",
             valueName: "export"))
     var export: [String] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "What to serve to whom, as exports(5) writes it; read again on SIGHUP. Without it and --export: \(ExportTable.defaultFile).",
-            valueName: "file"))
+            "What to serve to whom, as xferd-exports(5) has it; read again on SIGHUP. Without it and --export: \(ExportTable.defaultFile).",
+            valueName: "file"),
+        completion: .file())
     var exports: String?
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Say what an exports file means, or all that is wrong in it.", valueName: "file"))
+        help: ArgumentHelp("Say what an exports file means, or all that is wrong in it.", valueName: "file"),
+        completion: .file())
     var checkExports: String?
 
     @Option(
@@ -45,10 +53,12 @@ struct Command: ParsableCommand {
             "Where to listen: host:port, or :port for every address. May be repeated.", valueName: "address"))
     var listen: [String] = [":2049"]
 
-    @Option(name: .long, help: ArgumentHelp("The AF_LOCAL socket of tlssd.", valueName: "path"))
+    @Option(name: .long, help: ArgumentHelp("The AF_LOCAL socket of tlssd.", valueName: "path"), completion: .file())
     var tlssd = "/run/tlsd/tlssd.sock"
 
-    @Option(name: .long, help: "Who makes the TLS records: auto, kernel or user.")
+    @Option(
+        name: .long, help: ArgumentHelp("Who makes the TLS records: auto, kernel or user.", valueName: "layer"),
+        completion: .list(["auto", "kernel", "user"]))
     var recordLayer: String = "auto"
 
     @Option(name: .long, help: "What a client of --export must show: mtls (a certificate) or tls (nothing).")
@@ -61,7 +71,7 @@ struct Command: ParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "Directory where file handles' key and the last replies are kept, so that both outlive a restart.",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var state: String?
 
     @Flag(name: .long, help: "Tell rpcbind(8) the ports, for clients that ask it.")

@@ -14,6 +14,10 @@ struct Manual: ParsableCommand {
     @Option(name: .long, help: "The directory that gets them, as man1, man5 and man8.", completion: .directory)
     var output: String
 
+    @Option(
+        name: .long, help: ArgumentHelp("Of the manual, as ISO 8601 has it; today where left out.", valueName: "date"))
+    var date: String?
+
     @Argument(help: "The programs.", completion: .file())
     var programs: [String]
 
@@ -23,7 +27,7 @@ struct Manual: ParsableCommand {
         let heads =
             tools.map { (title: $0.commandName, section: Self.section($0)) } + [(title: "xferd-exports", section: 5)]
         for tool in tools { try write(tool, [], heads, text) }
-        var page = Roff(title: "xferd-exports", section: 5, version: Self.version)
+        var page = Roff(title: "xferd-exports", section: 5, version: Self.version, date: day)
         page.section("NAME")
         page.line("xferd\\-exports \\- what xferd serves to whom")
         page.section("DESCRIPTION")
@@ -32,6 +36,8 @@ struct Manual: ParsableCommand {
         page.line("\\fBxferd\\fR(8),\n\\fBexports\\fR(5)")
         try store(page.text, "xferd-exports", 5)
     }
+
+    private var day: String { date ?? Date.now.formatted(.iso8601.year().month().day()) }
 
     private static let version = "0.1.0"
 
@@ -44,7 +50,7 @@ struct Manual: ParsableCommand {
         _ readme: Readme
     ) throws {
         let section = Self.section(above.first ?? command)
-        let page = Page(command: command, above: above, section: section, others: heads)
+        let page = Page(command: command, above: above, section: section, others: heads, date: day)
         try store(try page.text(readme, version: Self.version), page.title, section)
         for one in command.shownCommands { try write(one, above + [command], heads, readme) }
     }

@@ -7,6 +7,8 @@ struct Page {
     let section: Int
     /// Other pages: title and section.
     let others: [(title: String, section: Int)]
+    /// Of the manual, as ISO 8601 has it.
+    let date: String
 
     /// As it stands in its file's name.
     var title: String { (above + [command]).map(\.commandName).joined(separator: "-") }
@@ -14,7 +16,7 @@ struct Page {
     private var typed: String { (above + [command]).map(\.commandName).joined(separator: " ") }
 
     func text(_ readme: Readme, version: String) throws -> String {
-        var page = Roff(title: title, section: section, version: version)
+        var page = Roff(title: title, section: section, version: version, date: date)
         let help = Discussion(command.discussion ?? "")
         page.section("NAME")
         page.line("\(Roff.escaped(title)) \\- \(Roff.escaped(summary, atStart: false))")
@@ -75,18 +77,25 @@ struct Page {
 
     private func options(_ page: inout Roff, _ readme: Readme) throws {
         page.section("OPTIONS")
-        let arguments = command.shownArguments
+        // --version is the program's.
+        let arguments = command.shownArguments.filter { above.isEmpty || $0.names?.first?.name != "version" }
         var titles: [String?] = []
         for argument in arguments where !titles.contains(argument.sectionTitle) { titles.append(argument.sectionTitle) }
         // What has no title is the command's own, and comes first.
         for title in titles.filter({ $0 == nil }) + titles.filter({ $0 != nil }) {
             if let title { page.subsection(title) }
-            for argument in arguments where argument.sectionTitle == title { item(argument, &page) }
+            // What a person types last comes first: it is what a command is about.
+            let some = arguments.filter { $0.sectionTitle == title }
+            for argument in some.filter({ $0.kind == .positional }) + some.filter({ $0.kind != .positional }) {
+                item(argument, &page)
+            }
         }
         guard above.isEmpty, section == 1 else { return }
         page.section("CONNECTION OPTIONS")
         page.paragraph("Of every command that reaches a server, with -o:")
         try readme.write("Connection options", to: &page)
+        page.section("OTHER SERVERS")
+        try readme.write("Other servers", to: &page)
     }
 
     private func item(_ argument: ToolInfo.Argument, _ page: inout Roff) {

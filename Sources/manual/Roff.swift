@@ -3,9 +3,11 @@ struct Roff {
     private(set) var text = ""
 
     /// - Parameter section: of the manual, such as 1 or 8.
-    init(title: String, section: Int, version: String) {
+    init(title: String, section: Int, version: String, date: String) {
         text = ".\\\" Made of the program's help and of README.md: make man\n"
-        line(".TH \(Self.quoted(title.uppercased())) \(section) \"\" \(Self.quoted("tlsd \(version)")) \"tlsd\"")
+        line(
+            ".TH \(Self.quoted(title.uppercased())) \(section) \(Self.quoted(date)) \(Self.quoted("tlsd \(version)")) \"tlsd\""
+        )
         // Neither hyphens at line ends nor blanks to fill lines: what is here is typed.
         line(".nh")
         line(".ad l")
@@ -14,9 +16,15 @@ struct Roff {
     mutating func section(_ title: String) { line(".SH \(Self.quoted(title))") }
     mutating func subsection(_ title: String) { line(".SS \(Self.quoted(title))") }
 
+    /// A heading begins a paragraph itself.
+    private mutating func beginParagraph() {
+        let last = text.split(separator: "\n").last ?? ""
+        if !last.hasPrefix(".SH") && !last.hasPrefix(".SS") { line(".PP") }
+    }
+
     /// A paragraph, with bold and italic as `**…**`, `` `…` `` and `*…*` have it in Markdown.
     mutating func paragraph(_ words: String, markdown: Bool = false) {
-        line(".PP")
+        beginParagraph()
         line(Self.inline(words, markdown: markdown))
     }
 
@@ -29,7 +37,7 @@ struct Roff {
 
     /// Lines as they are.
     mutating func literal(_ lines: [String]) {
-        line(".PP")
+        beginParagraph()
         line(".RS 4")
         line(".nf")
         for one in lines { line(one.isEmpty ? ".sp" : Self.escaped(one)) }

@@ -5,7 +5,7 @@ import Transfer
 struct CopyArguments: ParsableArguments {
     @OptionGroup(title: "What is copied, and how") var rules: RuleArguments
 
-    @Flag(name: .long, help: "Write events to standard output, one JSON object a line, and no display: see below.")
+    @Flag(name: .long, help: "Write events to standard output, one JSON object a line, and no display.")
     var json = false
 
     /// Runs a copy with its display, and says what came of it.

@@ -5,6 +5,7 @@ import Transfer
 struct Cat: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cat", abstract: "Write files, or parts of them, to standard output.",
+        usage: "xfer cat [<options>] <path> ...",
         discussion: """
             Files are written in the order given. A file that changes while it is read is an error, said when its bytes \
             have been written; the others go on. When a pipe's reader goes away, xfer ends without a word.

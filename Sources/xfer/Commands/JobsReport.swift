@@ -4,6 +4,7 @@ import Jobs
 struct JobsReport: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report", abstract: "Say what became of each copy.",
+        usage: "xfer jobs report [<options>] [<file>]",
         discussion: "  xfer jobs report --failed nightly.jobs\n  xfer jobs report --csv nightly.jobs >nightly.csv")
 
     @OptionGroup(title: "State") var state: JobsState

@@ -15,7 +15,7 @@ struct JobsRun: AsyncParsableCommand {
 
               get server:/data/report.pdf reports/
               put -rp 'my results' server:/data/2026
-              {"op":"get","src":"server:/data/a","dst":"a","id":"a-1","options":{"preserve":true,"o":"port=2050"}}
+              {"op":"get","src":"work:a","dst":"a","id":"a1","options":{"preserve":true}}
 
             For each copy that ends, a line of JSON goes to standard output, after its outcome is kept. Relative local paths are \
             of the directory of the first run, whose options count for those that go on, too.

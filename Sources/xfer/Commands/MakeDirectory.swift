@@ -5,6 +5,7 @@ import Transfer
 struct MakeDirectory: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mkdir", abstract: "Make directories on a server.",
+        usage: "xfer mkdir [<options>] <place> ...",
         discussion: """
               xfer mkdir server:/data/2026
               xfer mkdir -p -m 750 work:reports/2026/11

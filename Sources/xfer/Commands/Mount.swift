@@ -6,6 +6,7 @@ import Transfer
 struct MountCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mount", abstract: "Give a directory on a server a short name.",
+        usage: "xfer mount [<options>] [<place> <name>]",
         discussion: """
             The name and the options are kept in ~/.config/tlsd/mounts, which may be edited. Every command takes name:path \
             then, path being below the directory; its own -o options come after those of the name. Nothing is mounted in the \

@@ -5,7 +5,7 @@ struct Mounts: AsyncParsableCommand {
         abstract: "List the short names that xfer mount gave.",
         discussion: """
               xfer mounts
-              xfer mounts --json      # name, place, host, path and options, an object on each line
+              xfer mounts --json      # name, place, host, path, options
             """)
 
     @Flag(name: .long, help: "One JSON object on each line.")

@@ -4,6 +4,7 @@ import Transfer
 struct Move: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mv", abstract: "Give what is on a server another name there.",
+        usage: "xfer mv [<options>] <source> <destination>",
         discussion: """
             A destination that is a directory gets the source in it; otherwise it is the new name, and a file that has it is \
             replaced in one step. Both are in the same export: nothing is copied.

@@ -20,7 +20,8 @@ struct PKI: ParsableCommand {
     struct Initialize: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "init",
-            abstract: "Make a certificate authority: ca.pem, which everybody gets, and ca.key, which nobody does.")
+            abstract: "Make a certificate authority: ca.pem, which everybody gets, and ca.key, which nobody does.",
+            discussion: "  xfer pki init\n  xfer pki init --directory ~/ca --name 'Example authority'")
 
         @Option(
             name: .long, help: ArgumentHelp("The authority's directory, made with mode 0700.", valueName: "dir"),
@@ -38,7 +39,15 @@ struct PKI: ParsableCommand {
 
     struct Issue: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Issue a certificate with the extended key usages of RFC 9289.")
+            abstract: "Issue a certificate with the extended key usages of RFC 9289.",
+            usage: "xfer pki issue [<options>] --server <name> ... | --client <name>",
+            discussion: """
+                Prints the paths of the certificate and of its key, beside the authority's.
+
+                  xfer pki issue --server files.example.net 192.0.2.7
+                  xfer pki issue --client alice --days 90
+                  xfer pki issue --client bob --user bob@example.net
+                """)
 
         @Option(
             name: .long, help: ArgumentHelp("The authority's directory.", valueName: "dir"),

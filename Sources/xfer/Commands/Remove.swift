@@ -6,6 +6,7 @@ import Transfer
 struct Remove: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rm", abstract: "Take files away from a server.",
+        usage: "xfer rm [<options>] <place> ...",
         discussion: """
             What fails is named, and the rest goes on; -v names what is gone. Symbolic links are taken away, not followed. An export's root, and all \
             that a mounted name stands for, is never taken away.

@@ -9,7 +9,17 @@ import Transfer
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve a directory, with everything it takes: tlssd, xferd and certificates made on first use.",
-        discussion: "  xfer serve ~/Public")
+        usage: "xfer serve [<options>] <directory>",
+        discussion: """
+            Prints the command that fetches from it, and ends with Ctrl-C. Clients act as the user who serves; who has the \
+            three files that it names may fetch, and nobody else. Certificates and state are kept for the next time; a \
+            directory that holds them is not served.
+
+              xfer serve ~/Public
+              xfer serve --rw --port 20490 --address 127.0.0.1 drop
+
+            Exit status: 0 ended by a signal, 1 it could not serve, 2 the command line makes no sense.
+            """)
 
     @Option(name: .long, help: ArgumentHelp("The port to listen on; 0 is any that is free.", valueName: "number"))
     var port: UInt16 = 2049

@@ -5,11 +5,12 @@ import Transfer
 struct Stat: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stat", abstract: "Show all attributes of files, or the numbers of their file systems.",
+        usage: "xfer stat [<options>] <path> ...",
         discussion: """
             Of a symbolic link its own are shown. Used is what a file takes on the server's disk.
 
               xfer stat server:/data/report.pdf
-              xfer stat --json server:/data/a server:/data/b | jq -r '[.path, .mtime] | @tsv'
+              xfer stat --json server:/data/a work:b | jq -r '[.path, .mtime] | @tsv'
               xfer stat -f server:/data                  # how much is free
 
             Exit status: 0 all shown, 1 nothing could be shown, 2 usage, 3 some could not be shown.

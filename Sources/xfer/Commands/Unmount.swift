@@ -4,6 +4,7 @@ import Transfer
 struct Unmount: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "umount", abstract: "Take a short name away that xfer mount gave.",
+        usage: "xfer umount [<options>] <name>",
         discussion: """
             The server is told (UMNT) where it can be reached within ten seconds; the name goes either way.
 

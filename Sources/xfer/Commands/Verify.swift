@@ -16,20 +16,22 @@ struct Verify: AsyncParsableCommand {
               xfer verify photos server:/backup/photos
               xfer verify -p server:/data data             # modes and times too
               xfer verify --size-only server:/data data    # no content is read
-              xfer verify --json photos server:/backup/photos | jq -r 'select(.result == "missing") | .path'
+              xfer verify --json photos server:/photos | jq -r .path
 
             A line says what differs:
 
               missing   path            in the first and not in the second
               extra     path            in the second and not in the first
-              differs   path (content)  or type, size, target of a link; with -p mode, time, owner
+              differs   path (content)  or type, size, target; with -p mode, time
 
-            Control characters in names are written \\ooo. Exit status: 0 all is the same, 1 nothing could be compared, \
+            Control characters in names are written \\ooo.
+
+            Exit status: 0 all is the same, 1 nothing could be compared, \
             2 usage, 3 something differs or could not be compared.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
-    @OptionGroup var filters: FilterArguments
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "What is compared") var filters: FilterArguments
 
     @Flag(name: .shortAndLong, help: "Compare mode and times too.")
     var preserve = false
@@ -62,10 +64,10 @@ struct Verify: AsyncParsableCommand {
     @Flag(name: .long, help: "One JSON object a line.")
     var json = false
 
-    @Argument(help: "What should be.")
+    @Argument(help: "What should be.", completion: PlaceCompletion.any)
     var source: String
 
-    @Argument(help: "What is compared with it.")
+    @Argument(help: "What is compared with it.", completion: PlaceCompletion.any)
     var destination: String
 
     func validate() throws {

@@ -8,7 +8,7 @@ import Transfer
 ///
 /// Every object has `event`. See ``help`` for the others' members.
 final class Events: Sendable {
-    /// For the commands' `--help`.
+    /// For the commands' `--help`: the events, and what the commands end with.
     static let help = """
         --json writes one object a line to standard output, each with its "event":
 
@@ -26,6 +26,9 @@ final class Events: Sendable {
                     links, bytes, failed, left_out, seconds, rate, protection
                     (cipher, record_layer, peer; one for each kind of
                     connection)
+
+        Exit status: 0 all done, 1 nothing could be copied, 2 the command line makes no sense, 3 some of it failed, \
+        130 interrupted: the same command resumes.
         """
 
     private struct State {
