@@ -6,7 +6,7 @@ struct Roff {
     init(title: String, section: Int, version: String, date: String) {
         text = ".\\\" Made of the program's help and of README.md: make man\n"
         line(
-            ".TH \(Self.quoted(title.uppercased())) \(section) \(Self.quoted(date)) \(Self.quoted("tlsd \(version)")) \"tlsd\""
+            ".TH \(Self.quoted(title.uppercased())) \(section) \"\(date)\" \(Self.quoted("tlsd \(version)")) \"tlsd\""
         )
         // Neither hyphens at line ends nor blanks to fill lines: what is here is typed.
         line(".nh")
