@@ -187,17 +187,32 @@ import Testing
         }
     }
 
-    @Test func fishCompletesNamesAndPlaces() throws {
+    /// What the loaded scripts do to a line that is typed, in a terminal.
+    @Test(arguments: ["bash", "zsh", "fish"]) func aTypedPlaceIsCompleted(shell name: String) throws {
         try withNames { site in
-            try write(try script("xfer", "fish"), to: site.directory.path + "/script")
-            for (line, wanted) in [
-                ("xfer ls w", ["work:"]), ("xfer ls work:rep", ["work:report.pdf", "work:reports/"]),
-            ] {
-                let ended = try shell(
-                    ["fish", "-N", "-c", "source \(site.directory.path)/script; complete -C '\(line)'"], site)
-                expectDone(ended)
-                #expect(ended.output.split(separator: "\n").map(String.init) == wanted, "\(ended)")
+            let path = site.directory.path
+            try write("4", to: site.data + "/my file")
+            try write(try script("xfer", name), to: path + "/_xfer")
+            let (command, load) =
+                switch name {
+                case "bash": ("bash --norc", "source \(path)/_xfer")
+                case "zsh": ("zsh -f", "fpath=(\(path) $fpath); autoload -Uz compinit; compinit -u -d \(path)/dump")
+                default: ("fish -N", "source \(path)/_xfer")
+                }
+            let terminal = try Tmux(
+                columns: 100, rows: 20, directory: path,
+                environment: ["HOME=\(path)/home", "PATH=\(Programs.directory):/usr/bin:/bin"], command)
+            func wait(_ text: String) throws {
+                try terminal.wait("'\(text)' in \(name)", joined: true) { $0.contains { $0.contains(text) } }
             }
+            try terminal.type(load + "; echo lo''aded", "Enter")
+            try wait("loaded")
+            try terminal.type("xfer ls w", "Tab")
+            try wait("xfer ls work:")
+            try terminal.type("my", "Tab")
+            try wait("xfer ls work:my\\ file")
+            try terminal.type("Enter")
+            try terminal.wait("output of ls", joined: true) { $0.contains("my file") || $0.contains("work:my file") }
         }
     }
 
