@@ -24,7 +24,7 @@ struct FilterArguments: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp("A file of such patterns, one a line; - for standard input.", valueName: "file"),
-        transform: FilterArgument.file)
+        completion: .file(), transform: FilterArgument.file)
     var excludeFrom: [FilterArgument] = []
 
     func validate() throws {

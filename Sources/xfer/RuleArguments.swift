@@ -14,7 +14,7 @@ struct RuleArguments: ParsableArguments {
     @Flag(name: .shortAndLong, help: "All as it is: -r -p -H -S, and for root --owner.")
     var archive = false
 
-    @OptionGroup var filters: FilterArguments
+    @OptionGroup(title: "What is left out") var filters: FilterArguments
 
     @Flag(name: [.customShort("S"), .long], help: "Keep the holes of sparse files.")
     var sparse = false
