@@ -176,13 +176,16 @@ import Testing
 
     @Test func bashCompletesCommandsNamesAndPlaces() throws {
         try withNames { site in
-            #expect(try bash(site, ["xfer", "mo"]) == ["mount", "mounts"])
-            #expect(try bash(site, ["xfer", "ls", "w"]) == ["work:"])
-            #expect(try bash(site, ["xfer", "umount", "w"]) == ["work"])
-            #expect(try bash(site, ["xfer", "ls", "work", ":", "rep"]) == ["report.pdf", "reports/"])
-            #expect(try bash(site, ["xfer", "get", "re"]) == ["reply.txt"])
-            // A server's name is text, whatever a shell would do with it.
-            #expect(try bash(site, ["xfer", "ls", "work", ":"]).contains("$(touch hit)"))
+            let lines: [(words: [String], wanted: [String])] = [
+                (["mo"], ["mount", "mounts"]), (["ls", "w"], ["work:"]), (["umount", "w"], ["work"]),
+                (["ls", "work", ":", "rep"], ["report.pdf", "reports/"]), (["get", "re"], ["reply.txt"]),
+                // A server's name is text, whatever a shell would do with it.
+                (["ls", "work", ":"], ["$(touch hit)", "report.pdf", "reports/"]),
+            ]
+            for line in lines {
+                let found = try bash(site, ["xfer"] + line.words)
+                #expect(found == line.wanted, "\(line.words)")
+            }
             #expect(access(site.local + "/hit", F_OK) != 0)
         }
     }

@@ -4,6 +4,7 @@ import Transfer
 struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Fetch files from a server.",
+        usage: "xfer get [<options>] <source> ... [<destination>]",
         discussion: """
             A destination that is a directory gets the files or, with -r, the directories in it; otherwise it is the copy's \
             name. With -p or -a, files that are there with the same size and time are not copied again.
