@@ -128,13 +128,21 @@ enum PlaceCompletion {
 
 /// What ArgumentParser's scripts lack.
 enum CompletionScript {
-    /// bash ends a word at each colon and equals sign; a place is one word. The function takes the words together for
-    /// ArgumentParser's one, and the part that bash has already off what that offers.
     static func complete(_ script: String) -> String {
-        guard script.hasPrefix("#!/bin/bash") else { return script }
-        return script + bash
+        script.hasPrefix("#!/bin/bash")
+            ? script + bash : script.replacing(#"__xfer_complete "${completions[@]:0:-1}""#, with: zsh)
     }
 
+    /// More may follow a directory and a short name's colon: no blank behind these.
+    private static let zsh = #"""
+        local -a places=("${completions[@]:0:-1}")
+                local -a open=("${(@M)places:#*[/:]}")
+                local -a closed=("${(@)places:#*[/:]}")
+                _describe -V '' closed -- open -S ''
+        """#
+
+    /// bash ends a word at each colon and equals sign; a place is one word. The function takes the words together for
+    /// ArgumentParser's one, and the part that bash has already off what that offers.
     private static let bash = #"""
 
         _xfer_places() {
@@ -161,8 +169,11 @@ enum CompletionScript {
                 local gone=${current%"${current##*:}"}
                 COMPREPLY=("${COMPREPLY[@]#"$gone"}")
             fi
-            # More may follow a directory and a colon.
-            [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[/:] ]] && compopt -o nospace
+            # More may follow a directory and a short name's colon, which is no part of a file's name to be quoted.
+            if [[ ${#COMPREPLY[@]} -eq 1 ]]; then
+                [[ ${COMPREPLY[0]} == */ ]] && compopt -o nospace
+                [[ ${COMPREPLY[0]} == *: ]] && compopt -o nospace +o filenames
+            fi
             return 0
         }
         complete -o filenames -F _xfer_places xfer
