@@ -63,7 +63,7 @@ check-protocol: deps-build
 build: check-protocol ## the four programs, for release, with Swift's run-time library in them
 	swift build -c release --static-swift-stdlib
 
-# Of the programs' help, by the programs: the newest of what is built
+# Where the programs are that are installed, and whose help the manual is made of
 built := .build/release
 date = $(shell git log -1 --format=%cs README.md 2>/dev/null)
 .PHONY: man completions
@@ -130,13 +130,13 @@ format-check: ## what swift-format would change
 
 .PHONY: install
 install: ## programs, service units, users, manual pages, completions, under PREFIX; run `make build` first
-	@for program in $(programs) manual; do [[ -x .build/release/$$program ]] || \
-	    { echo "make: .build/release/$$program is not built: make build" >&2; exit 1; }; done
+	@for program in $(programs) manual; do [[ -x $(built)/$$program ]] || \
+	    { echo "make: $(built)/$$program is not built: make build" >&2; exit 1; }; done
 	@$(MAKE) --no-print-directory man completions
 	install -d $(bindir) $(unitdir) $(DESTDIR)$(SYSCONFDIR)/default \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/tlsd
-	install -m 755 $(addprefix .build/release/,$(programs)) $(bindir)
+	install -m 755 $(addprefix $(built)/,$(programs)) $(bindir)
 	install -d $(mandir)/man1 $(mandir)/man5 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
 	@for section in 1 5 8; do install -m 644 .build/man/man$$section/* $(mandir)/man$$section || exit 1; done
 	@for program in $(programs); do \

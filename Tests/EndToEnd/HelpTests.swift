@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the programs say of themselves: help, manual pages, completions in real shells.
-@Suite struct HelpTests {
+@Suite(.enabled(if: !Layer.isLab, "help does not depend on the kernel; not in the kTLS lab")) struct HelpTests {
     static let programs = ["xfer", "xferd", "tlscd", "tlssd"]
 
     private static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
@@ -80,16 +80,14 @@ import Testing
     }
 
     /// groff says what it does not understand, mandoc what another page would look odd with.
-    @Test(arguments: [["groff", "-man", "-ww", "-Tutf8", "-P-c"], ["mandoc", "-man", "-Tlint", "-Werror"]])
+    @Test(arguments: [["groff", "-man", "-ww", "-Tutf8", "-P-c"], ["mandoc", "-man", "-Tlint", "-Wwarning"]])
     func manualPagesRenderWithoutWarnings(tool: [String]) throws {
         let directory = try Directory()
         let pages = try manual(directory)
         #expect(pages.count > 25)
-        for page in pages {
-            let ended = try RunningProgram(tool + [page], environment: ["PATH=/usr/bin:/bin"]).wait()
-            expectDone(ended)
-            #expect(ended.error.isEmpty, "\(page): \(ended.error)")
-        }
+        let ended = try RunningProgram(tool + pages, environment: ["PATH=/usr/bin:/bin"]).wait()
+        expectDone(ended)
+        #expect(ended.error.isEmpty, "\(ended.error)")
     }
 
     @Test func aManualPageSaysWhatTheHelpSays() throws {
