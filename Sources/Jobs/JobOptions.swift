@@ -30,9 +30,12 @@ package struct JobOptions: Sendable, Equatable {
         Option(name: "preserve", letter: "p", apply: .flag { $0.preserve = $1 }),
         Option(
             name: "archive", letter: "a",
-            apply: .flag { ($0.recursive, $0.preserve, $0.hardLinks, $0.owner) = ($1, $1, $1, $1 && geteuid() == 0) }),
+            apply: .flag {
+                ($0.recursive, $0.preserve, $0.hardLinks, $0.sparse) = ($1, $1, $1, $1)
+                ($0.owner, $0.ownerIsImplied) = ($1 && geteuid() == 0, true)
+            }),
         Option(name: "hard-links", letter: "H", apply: .flag { $0.hardLinks = $1 }),
-        Option(name: "owner", letter: nil, apply: .flag { $0.owner = $1 }),
+        Option(name: "owner", letter: nil, apply: .flag { ($0.owner, $0.ownerIsImplied) = ($1, false) }),
         Option(name: "sparse", letter: "S", apply: .flag { $0.sparse = $1 }),
         Option(name: "checksum", letter: "c", apply: .flag { $0.checksum = $1 }),
         Option(name: "size-only", letter: nil, apply: .flag { $0.sizeOnly = $1 }),

@@ -102,6 +102,7 @@ package struct Copy: Sendable {
     private func result() throws -> Report {
         var report = try gatherer.result()
         report.resumable = progress.kept.count
+        if rules.ownership.isRefused { report.notes.append(Ownership.note) }
         return report
     }
 

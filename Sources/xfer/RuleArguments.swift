@@ -127,6 +127,7 @@ struct RuleArguments: ParsableArguments {
         rules.hardLinks = hardLinks || archive
         // For others than root it could only fail, file by file.
         rules.owner = owner || archive && geteuid() == 0
+        rules.ownerIsImplied = !owner
         rules.delete = delete
         rules.maxDelete = maxDelete
         rules.dryRun = dryRun

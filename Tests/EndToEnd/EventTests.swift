@@ -75,7 +75,9 @@ import Testing
             let ended = try get.wait(seconds: 30)
             #expect(ended.status == 130)
             let events = try events(ended)
-            let progress = try #require(events.last { $0["event"] as? String == "progress" })
+            // The last ones may tell of the cleaning up.
+            let progress = try #require(
+                events.last { $0["event"] as? String == "progress" && ($0["in_flight"] as? [Any])?.isEmpty == false })
             #expect(progress["total_bytes"] as? Int == 6 << 20 && progress["listed"] as? Bool == true)
             let file = try #require((progress["in_flight"] as? [[String: Any]])?.first)
             #expect(file["path"] as? String == "localhost:/data/file" && file["bytes"] as? Int ?? 0 > 0)

@@ -56,7 +56,13 @@ struct FileFetch: FileMover {
                 if plan.journal != nil {
                     try systemCall("ftruncate") { ftruncate(part.file.raw, off_t(clamping: source.attributes.size)) }
                 }
-                try LocalAttributes.set(rules.attributes(source.attributes), of: part.file.raw)
+            }
+            try await rules.withOwner(rules.attributes(source.attributes)) { attributes in
+                try local(directory.name(name)) { () throws(SystemError) in
+                    try LocalAttributes.set(attributes, of: part.file.raw)
+                }
+            }
+            try local(directory.name(name)) { () throws(SystemError) in
                 if rules.synchronize { try systemCall("fsync") { fsync(part.file.raw) } }
                 try part.publish()
             }

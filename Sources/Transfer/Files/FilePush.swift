@@ -32,9 +32,11 @@ struct FilePush: FileMover {
         let xfer = try await remote.xfer()
         if let xfer, xfer.isWritable, before.size <= UInt64(min(xfer.putMaximum, Self.small)) {
             let claim = RemotePart.claim(final, in: target, on: remote)
-            _ = try await remote.put(
-                SmallSource(file, status, name: subject), in: target.handle, final, path: path,
-                temporary: claim.name, attributes: attributes(before))
+            _ = try await rules.withOwner(attributes(before)) {
+                try await remote.put(
+                    SmallSource(file, status, name: subject), in: target.handle, final, path: path,
+                    temporary: claim.name, attributes: $0)
+            }
             flight.moved(Int(clamping: before.size))
             isDone = true
             return before.size
@@ -49,8 +51,10 @@ struct FilePush: FileMover {
             } else {
                 try await write.run(missing)
                 try check(file, before, subject)
-                _ = try await remote.session.nfs(
-                    NFS.SetAttr.self, NFS.SetAttr.Arguments(part.handle, attributes(before)), subject: path)
+                _ = try await rules.withOwner(attributes(before)) {
+                    try await remote.session.nfs(
+                        NFS.SetAttr.self, NFS.SetAttr.Arguments(part.handle, $0), subject: path)
+                }
                 try await part.publish()
             }
         } catch {
@@ -81,7 +85,7 @@ struct FilePush: FileMover {
                 return uncommitted.lost(committed: try await write.commit())
             }
             try check(write.file, source, write.source)
-            switch try await part.publish(attributes, expected: verifier) {
+            switch try await rules.withOwner(attributes, { try await part.publish($0, expected: verifier) }) {
             case .done:
                 isPublished = true
                 return []
@@ -90,7 +94,7 @@ struct FilePush: FileMover {
         }
         if isPublished { return }
         try check(write.file, source, write.source)
-        guard case .done = try await part.publish(attributes, expected: nil) else {
+        guard case .done = try await rules.withOwner(attributes, { try await part.publish($0, expected: nil) }) else {
             throw TransferError(.server, "\(part.path): the server lost what it had said to be on its disk")
         }
     }

@@ -37,6 +37,9 @@ package struct CopyRules: Sendable {
     package var hardLinks = false
     /// `--owner`: user and group, by their numbers, and with them the set-ID bits.
     package var owner = false
+    /// ``owner`` comes with `-a` or sync: where it is refused the rest is kept all the same.
+    package var ownerIsImplied = false
+    let ownership = Ownership()
 
     // MARK: How
 

@@ -11,7 +11,7 @@ extension CopyRules {
         case .synchronized:
             (rules.recursive, rules.preserve, rules.hardLinks, rules.sparse) = (true, true, true, true)
             // For others than root it could only fail, file by file.
-            if geteuid() == 0 { rules.owner = true }
+            if geteuid() == 0, !rules.owner { (rules.owner, rules.ownerIsImplied) = (true, true) }
         case .named, .exactName:
             if !preserve && !checksum && !sizeOnly { rules.ignoreTimes = true }
         }

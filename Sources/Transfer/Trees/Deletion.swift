@@ -240,7 +240,8 @@ final class Deletion<Target: WritableTree>: Sendable {
     private func settle(_ item: Doomed, _ top: Target.Directory) async {
         if rules.dryRun || item.attributes == SetAttributes() { return }
         do {
-            try await target.set(item.attributes, of: open(item.directory, top))
+            let directory = try await open(item.directory, top)
+            try await rules.withOwner(item.attributes) { try await target.set($0, of: directory) }
         } catch {
             gatherer.fail(error)
         }

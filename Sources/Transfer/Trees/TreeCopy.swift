@@ -375,8 +375,9 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         case .attributesOnly(let reasons):
             look(entry, filling.source)
             if let directory = filling.target, let existing = entry.existing, !rules.dryRun {
-                try await target.set(
-                    rules.attributes(entry.node.attributes), of: entry.final, existing, in: directory)
+                try await rules.withOwner(rules.attributes(entry.node.attributes)) {
+                    try await target.set($0, of: entry.final, existing, in: directory)
+                }
             }
             passed(entry, .attributes, reasons)
         case .unchanged: passed(entry, .unchanged)
@@ -484,8 +485,9 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     private func copyLink(_ entry: Entry, _ filling: Filling, _ reasons: [Item.Reason]) async throws {
         if let directory = filling.target, !rules.dryRun {
             let text = try await source.readLink(entry.name, entry.node, in: filling.source)
-            try await target.makeLink(
-                entry.final, to: text, rules.linkAttributes(entry.node.attributes), in: directory)
+            try await rules.withOwner(rules.linkAttributes(entry.node.attributes)) {
+                try await target.makeLink(entry.final, to: text, $0, in: directory)
+            }
         }
         gatherer.add { $0.links += 1 }
         progress.report(
@@ -555,7 +557,9 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             // Deletions change the directory's time, and need its mode as it is.
             if let number = filling.doomed.withLock({ $0 }) { return deletion.wait(with: number) }
             let attributes = attributes(filling)
-            if attributes != SetAttributes() { try await target.set(attributes, of: directory) }
+            if attributes != SetAttributes() {
+                try await rules.withOwner(attributes) { try await target.set($0, of: directory) }
+            }
         } catch {
             gatherer.fail(error)
         }

@@ -192,7 +192,7 @@ private final class Verdicts: Sendable {
 
     func summary(failed: Int) -> String {
         let counts = counts.withLock { $0 }
-        var parts = ["\(counts["same"] ?? 0) files and links the same"]
+        var parts = ["\(counts["same"] ?? 0) of the files and links the same"]
         for result in ["missing", "extra", "differs"] {
             if let count = counts[result] { parts.append("\(count) \(result == "differs" ? "different" : result)") }
         }
