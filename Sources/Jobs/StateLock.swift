@@ -15,6 +15,12 @@ final class StateLock: Sendable {
         do throws(SystemError) {
             file = SharedDescriptor(try Files.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600))
             try systemCall("flock", on: path) { flock(file.raw, LOCK_EX | LOCK_NB) }
+            // A run that ended meanwhile may have removed it with its state: a lock that nobody else finds.
+            var there = stat()
+            let own = try Files.status(file.raw)
+            guard stat(path, &there) == 0, there.st_dev == own.st_dev, there.st_ino == own.st_ino else {
+                throw SystemError("flock", .wouldBlock, on: path)
+            }
         } catch {
             guard error.errno == .wouldBlock else { throw JobsError("\(error)") }
             throw JobsError("\(state): another run of these jobs goes on")
