@@ -184,6 +184,16 @@ import Testing
         }
     }
 
+    /// A file that grew, or a server that lies: who goes on from there to the file's end must find it.
+    @Test func segmentsBehindTheEndLeadNoFurtherThanTheEnd() async throws {
+        try await withMount(try server(ForeignXfer.capable { _, _ in try Self.segments([(0, 50)], eof: false) })) {
+            remote, _ in
+            let file = try await file(remote)
+            let first = try #require(try await remote.segments(of: file, most: 1))
+            #expect(first.next == 8)
+        }
+    }
+
     @Test(arguments: [
         // Backwards, empty, beyond all offsets, and nothing at all though there is more.
         try segments([(10, 5), (12, 1)], eof: true), try segments([(10, 0)], eof: true),

@@ -6,7 +6,7 @@ extension Remote {
     ///
     /// - Parameters:
     ///   - most: segments at which to stop; 16 bytes of memory each.
-    /// - Returns: the segments, and where to go on: nil where the last one is the file's last. Nil altogether where the
+    /// - Returns: the segments, and where to go on, no further than the file's end: nil where the last one is the file's last. Nil altogether where the
     ///   server has no XFER.
     /// - Throws: ``NFSError``.
     package func segments(
@@ -31,6 +31,7 @@ extension Remote {
             if reply.endOfFile { return (segments, nil) }
             guard !reply.segments.isEmpty else { throw NFSError(malformed: Xfer.Segments.name, file.path) }
         }
-        return (segments, next)
+        // The file may have grown, or the server lies.
+        return (segments, min(next, max(offset, file.attributes.size)))
     }
 }
