@@ -22,6 +22,8 @@ extension CopyRules {
     func directoryAttributes(_ source: FileAttributes, _ before: FileAttributes?) -> SetAttributes {
         var attributes = attributes(source)
         if before != nil, !preserve { attributes.mode = nil }
+        // Its own set-group-ID bit, which is not the source's to take: chmod(2) would.
+        if let before, !owner, let mode = attributes.mode { attributes.mode = mode | before.mode & 0o2000 }
         return attributes
     }
 
