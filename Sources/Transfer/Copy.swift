@@ -39,6 +39,13 @@ package struct Copy: Sendable {
     /// - Throws: where the only one cannot be begun, or the connection is gone.
     package func get(_ sources: [RemoteSource], to destination: String, _ placement: Placement) async throws -> Report {
         try refuseDeletingEachOther(sources.map { $0.contents ? nil : Self.split($0.path).name })
+        if placement == .named, sources.count > 1 {
+            try refuseReplacingEachOther(sources.map(\.path))
+            var status = stat()
+            guard stat(destination, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+                throw Self.needsDirectory(destination)
+            }
+        }
         return try await each(sources) { source in
             let copy = try await at(source.path)
             _ = try await copy.get(source.path, to: destination, placement, contents: source.contents)
@@ -63,6 +70,17 @@ package struct Copy: Sendable {
     package func put(_ sources: [String], to destination: String, _ placement: Placement) async throws -> Report {
         try refuseDeletingEachOther(
             sources.map { placement == .synchronized && $0.hasSuffix("/") ? nil : Self.split($0).name })
+        if placement == .named, sources.count > 1 {
+            try refuseReplacingEachOther(sources)
+            let place = "\(remote.session.host):\(destination)"
+            do {
+                guard try await remote.find(destination).attributes.type == .directory else {
+                    throw Self.needsDirectory(place)
+                }
+            } catch let error as NFSError where error.status == .noEntry {
+                throw Self.needsDirectory(place)
+            }
+        }
         return try await each(sources) { source in
             _ = try await put(
                 source, to: destination, placement, contents: placement == .synchronized && source.hasSuffix("/"))
@@ -80,6 +98,24 @@ package struct Copy: Sendable {
                 .local,
                 "nothing is copied: --delete would take away of one source what another has brought to the same place; "
                     + "copy them one by one to places of their own")
+        }
+    }
+
+    /// The second would take the first one's name and what it has brought.
+    private static func needsDirectory(_ destination: String) -> TransferError {
+        TransferError(.local, "\(destination): is no directory, and several sources need one; nothing is copied")
+    }
+
+    /// As cp(1) has it: of two sources of one name only the last would be there in the end.
+    private func refuseReplacingEachOther(_ sources: [String]) throws(TransferError) {
+        var paths: [String: String] = [:]
+        for source in sources {
+            let path = Self.trimmed(source)
+            let name = Self.split(source).name
+            if ["", ".", ".."].contains(name) { continue }
+            guard let other = paths.updateValue(path, forKey: name), other != path else { continue }
+            throw TransferError(
+                .local, "nothing is copied: \(other) and \(path) would have the same name in the destination")
         }
     }
 
@@ -128,6 +164,10 @@ package struct Copy: Sendable {
         let last = path.split(separator: "/").last.map(String.init)
         switch source.attributes.type {
         case .regular:
+            // A file of that name is not what was asked for.
+            if placement == .named, destination.hasSuffix("/"), access(destination, F_OK) != 0 {
+                throw TransferError(.local, "\(destination): there is no such directory")
+            }
             let (parent, name) = try localPlace(destination, named: last, placement)
             let top = TreeCopy(
                 from: RemoteTree(remote: remote), to: LocalTree(top: parent), by: fetch, rules: rules,
@@ -260,8 +300,9 @@ package struct Copy: Sendable {
             guard [.regular, .symbolicLink].contains(there) else {
                 throw TransferError(.server, "\(path): is there, and not a regular file")
             }
+            if rules.ignoreExisting { return leftOut(name, .there) }
         } catch let error as NFSError where error.status == .noEntry {
-            // It is new.
+            if rules.existing { return leftOut(name, .notThere) }
         }
         progress.found(bytes: 0)
         if rules.dryRun { return try result() }
@@ -270,10 +311,18 @@ package struct Copy: Sendable {
         progress.listedAll()
         gatherer.add {
             $0.files += 1
-            $0.bytes += bytes
+            $0.add(bytes: bytes)
         }
         progress.report(Item(.create, .regular, name.description, bytes: bytes))
         return try result()
+    }
+
+    /// Standard input that a rule leaves out: nothing of it is read.
+    private func leftOut(_ name: FileName, _ why: Decision.Skip) -> Report {
+        gatherer.add { $0.unchanged += 1 }
+        progress.listedAll()
+        progress.report(Item(.skip, .regular, name.description, detail: why.rawValue))
+        return result
     }
 
     private var push: FilePush { FilePush(remote: remote, rules: rules, progress: progress) }

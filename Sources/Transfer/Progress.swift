@@ -168,6 +168,12 @@ package struct Report: Sendable {
     package var resumable = KeptParts.Count()
 
     package init() {}
+
+    /// A server may say of any number of files that they have 2^63 bytes, which a dry run believes.
+    mutating func add(bytes more: UInt64) {
+        let (sum, overflow) = bytes.addingReportingOverflow(more)
+        bytes = overflow ? .max : sum
+    }
 }
 
 /// Gathers a ``Report`` from many tasks.
