@@ -107,7 +107,10 @@ final class LocalDirectory: Sendable {
     func replace(
         _ entry: FileName, _ make: (FileName) throws(SystemError) -> Void
     ) throws(SystemError) {
-        let temporary = TemporaryName.make(for: entry)
+        let status = try Files.status(raw)
+        let claim = TemporaryClaim(entry, in: "\(status.st_dev) \(status.st_ino)")
+        defer { withExtendedLifetime(claim) {} }
+        let temporary = claim.name
         remove(temporary)
         do throws(SystemError) {
             try make(temporary)

@@ -28,5 +28,12 @@ final class TemporaryClaim: Sendable {
         self.key = key
     }
 
+    /// A name that an earlier run has left, to be removed; nil where somebody in this process uses it.
+    init?(leftOver name: FileName, in directory: String) {
+        let key = Key(directory: directory, name: name)
+        guard Self.used.withLock({ $0.insert(key).inserted }) else { return nil }
+        (self.name, self.key) = (name, key)
+    }
+
     deinit { _ = Self.used.withLock { $0.remove(key) } }
 }

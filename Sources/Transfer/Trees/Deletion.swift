@@ -1,6 +1,7 @@
 import Glibc
 import NFS
 import Synchronization
+import SystemPackage
 
 /// `--delete`: takes away what the target has and the source has not, when everything is copied.
 ///
@@ -18,7 +19,16 @@ final class Deletion<Target: WritableTree>: Sendable {
         var isForbidden = false
         /// Names at the top that the source has too.
         var keptAtTop: Int?
+        /// What was deleted, or is about to be, of what `--max-delete` allows.
         var deleted = 0
+        var source: SourceTop?
+        /// Further directories that may be deleted at once: for each one is open.
+        var walks = 16
+    }
+
+    private struct SourceTop: Sendable {
+        let fileID: UInt64
+        let attributes: @Sendable () async throws -> FileAttributes
     }
 
     private struct Doomed: Sendable {
@@ -39,6 +49,11 @@ final class Deletion<Target: WritableTree>: Sendable {
 
     /// Not all of the source is known.
     func forbid() { state.withLock { $0.isForbidden = true } }
+
+    /// The source's top, which may be in the target where somebody copies within one machine.
+    func keep(_ fileID: UInt64, _ attributes: @escaping @Sendable () async throws -> FileAttributes) {
+        state.withLock { $0.source = SourceTop(fileID: fileID, attributes: attributes) }
+    }
 
     /// - Parameters:
     ///   - kept: how many names of the directory the source has too.
@@ -128,6 +143,13 @@ final class Deletion<Target: WritableTree>: Sendable {
         guard rules.filter.admits(path.components, isDirectory: isDirectory) else { return nil }
         guard isDirectory else { return Entry(name, node, path, [], isKept: false) }
         let inner = try await target.open(name, node, in: directory)
+        if let source = state.withLock({ $0.source }), source.fileID == node.attributes.fileID,
+            try await SameDirectory.check({ [target] in
+                (try await source.attributes(), try await target.attributes(inner))
+            })
+        {
+            throw TransferError(.local, "\(target.path(inner)): is the source itself; nothing is deleted")
+        }
         var children: [Entry] = []
         var isKept = false
         try await target.list(inner, unreachable: { throw $0 }) { name, node in
@@ -143,7 +165,7 @@ final class Deletion<Target: WritableTree>: Sendable {
 
     private func check(_ count: Int, _ keptAtTop: Int?, _ top: Target.Directory) throws {
         if let most = rules.maxDelete {
-            guard state.withLock({ $0.deleted }) + count <= most else {
+            guard reserve(count, most) else {
                 throw TransferError(
                     .local, "\(target.path(top)): nothing is deleted: it would be \(count), and --max-delete is \(most)"
                 )
@@ -153,6 +175,15 @@ final class Deletion<Target: WritableTree>: Sendable {
                 .local,
                 "\(target.path(top)): nothing is deleted: the source has nothing of what is there, and all of it, "
                     + "\(count) in number, would go (--max-delete \(count) allows it)")
+        }
+    }
+
+    /// Many tasks may make way at once.
+    private func reserve(_ count: Int, _ most: Int) -> Bool {
+        state.withLock { state in
+            guard count <= most - state.deleted else { return false }
+            state.deleted += count
+            return true
         }
     }
 
@@ -175,13 +206,33 @@ final class Deletion<Target: WritableTree>: Sendable {
 
     private func delete(_ entries: [Entry], in directory: Target.Directory) async {
         await withTaskGroup(of: Void.self) { group in
-            for (index, entry) in entries.enumerated() {
+            var running = 0
+            for entry in entries {
                 if Task.isCancelled { return }
-                if index >= Self.atOnce { await group.next() }
-                group.addTask { await self.delete(entry, in: directory) }
+                let isWalk = entry.node.type == .directory
+                // Each at once with all in it at once would have more directories open than a process may.
+                if isWalk && !beginWalk() {
+                    await delete(entry, in: directory)
+                    continue
+                }
+                if running >= Self.atOnce { await group.next() } else { running += 1 }
+                group.addTask {
+                    await self.delete(entry, in: directory)
+                    if isWalk { self.endWalk() }
+                }
             }
         }
     }
+
+    private func beginWalk() -> Bool {
+        state.withLock { state in
+            guard state.walks > 0 else { return false }
+            state.walks -= 1
+            return true
+        }
+    }
+
+    private func endWalk() { state.withLock { $0.walks += 1 } }
 
     private func delete(_ entry: Entry, in directory: Target.Directory) async {
         do {
@@ -196,19 +247,25 @@ final class Deletion<Target: WritableTree>: Sendable {
                     return
                 }
             }
-            if !rules.dryRun {
-                if entry.node.type == .directory {
-                    try await target.removeDirectory(entry.name, in: directory)
-                } else {
-                    try await target.remove(entry.name, in: directory)
-                }
-            }
-            state.withLock { $0.deleted += 1 }
+            if !rules.dryRun { try await remove(entry, directory) }
             gatherer.add { $0.deleted += 1 }
             progress.report(Item(.delete, entry.node.type, entry.path.description))
         } catch {
             gatherer.fail(error)
             progress.report(Item(.fail, entry.node.type, entry.path.description, detail: "\(error)"))
+        }
+    }
+
+    private func remove(_ entry: Entry, _ directory: Target.Directory) async throws {
+        do {
+            if entry.node.type == .directory {
+                try await target.removeDirectory(entry.name, in: directory)
+            } else {
+                try await target.remove(entry.name, in: directory)
+            }
+        } catch let error as NFSError where error.status == .noEntry {
+            // It was there: the reply to the first call was lost with its connection, or somebody else was faster.
+        } catch let error as TransferError where error.errno == .noSuchFileOrDirectory {
         }
     }
 
@@ -228,7 +285,7 @@ final class Deletion<Target: WritableTree>: Sendable {
             throw TransferError(.local, "\(target.path(name, in: directory)): has something in it that stays")
         }
         if let most = rules.maxDelete {
-            guard state.withLock({ $0.deleted }) + entry.count <= most else {
+            guard reserve(entry.count, most) else {
                 throw TransferError(
                     .local,
                     "\(target.path(name, in: directory)): is in the way, and more to delete than --max-delete \(most)")

@@ -72,21 +72,30 @@ struct LocalTree: WritableTree {
     }
 
     func checksum(_ name: FileName, _ node: Node, in directory: LocalDirectory) throws -> FileContent {
-        try local(directory.name(name)) { () throws(SystemError) in
-            let file = try directory.open(name, O_RDONLY | O_NOFOLLOW)
-            let size = UInt64(clamping: try Files.status(file.raw).st_size)
-            var blocks: [Checksum] = []
-            var offset: UInt64 = 0
-            while offset < size {
-                let end = min(size, offset + FileContent.blockSize)
-                let (checksum, count) = try FileChecksum.of(file.raw, offset..<end, .xxh3)
-                blocks.append(checksum)
-                // It got shorter meanwhile.
-                if count < end - offset { return FileContent(size: offset + count, blocks: blocks) }
-                offset = end
-            }
-            return FileContent(size: size, blocks: blocks)
+        let path = directory.name(name)
+        // Since it was listed it may have become a FIFO, whose opening would wait for a writer.
+        let (file, status) = try local(path) { () throws(SystemError) in
+            let file = SharedDescriptor(try directory.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+            return (file, try Files.status(file.raw))
         }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw TransferError(.sourceChanged, "\(path): is no regular file")
+        }
+        let size = UInt64(clamping: status.st_size)
+        var blocks: [Checksum] = []
+        var offset: UInt64 = 0
+        while offset < size {
+            try Task.checkCancellation()
+            let end = offset + min(size - offset, FileContent.blockSize)
+            let (checksum, count) = try local(path) { () throws(SystemError) in
+                try FileChecksum.of(file.raw, offset..<end, .xxh3)
+            }
+            blocks.append(checksum)
+            // It got shorter meanwhile.
+            if count < end - offset { return FileContent(size: offset + count, blocks: blocks) }
+            offset = end
+        }
+        return FileContent(size: size, blocks: blocks)
     }
 
     func makeDirectory(_ name: FileName, in directory: LocalDirectory) throws -> LocalDirectory {
@@ -105,6 +114,11 @@ struct LocalTree: WritableTree {
                 try LocalAttributes.set(attributes, of: temporary, in: directory, isLink: true)
             }
         }
+    }
+
+    func identity(_ directory: LocalDirectory) throws -> String {
+        let status = try local(directory.path) { () throws(SystemError) in try Files.status(directory.raw) }
+        return "\(status.st_dev) \(status.st_ino)"
     }
 
     func location(

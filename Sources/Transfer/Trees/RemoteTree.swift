@@ -88,6 +88,8 @@ struct RemoteTree: WritableTree {
             name, to: text, attributes, in: directory.handle, path: path(name, in: directory))
     }
 
+    func identity(_ directory: RemoteDirectory) -> String { "\(remote.session.host) \(directory.handle.bytes)" }
+
     func location(
         _ name: FileName, in directory: RemoteDirectory, path: RelativePath
     ) async throws -> LinkTarget<FileHandle> {

@@ -58,6 +58,8 @@ protocol WritableTree: Tree {
         _ name: FileName, to text: FileName, _ attributes: SetAttributes, in directory: Directory) async throws
     /// Another name for a file, in place of what has the name now.
     func link(_ location: Location, as name: FileName, in directory: Directory) async throws
+    /// Tells a directory from all others: see ``TemporaryClaim``.
+    func identity(_ directory: Directory) async throws -> String
     /// - Parameter path: from the top of the copy.
     func location(
         _ name: FileName, in directory: Directory, path: RelativePath

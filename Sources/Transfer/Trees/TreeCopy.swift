@@ -35,6 +35,13 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     private let slots: Limiter
     private let links = HardLinks<Target.Location>()
     private let deletion: Deletion<Target>
+    /// Where the copy goes; nil where it would be made, and nothing is.
+    private let top = Mutex<Top?>(nil)
+
+    private struct Top: Sendable {
+        let directory: Target.Directory
+        let fileID: UInt64
+    }
 
     init(
         from source: Source, to target: Target, by mover: Mover, rules: CopyRules, progress: Progress,
@@ -121,6 +128,11 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             do {
                 let attributes = try await source.attributes(from)
                 guard let isTouched = begin(attributes, before) else { return }
+                if let to {
+                    let fileID = try await target.attributes(to).fileID
+                    top.withLock { $0 = Top(directory: to, fileID: fileID) }
+                }
+                deletion.keep(attributes.fileID) { [source] in try await source.attributes(from) }
                 let top = Filling(from, attributes, to, before: before, RelativePath(), in: nil, isTouched: isTouched)
                 await walk(top, &group)
             } catch {
@@ -261,6 +273,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
 
     private func descend(_ entry: Entry, _ parent: Filling, _ group: inout DiscardingTaskGroup) async {
         do {
+            try await refuseTop(entry, parent)
             var isTouched = true
             switch Comparison.decide(
                 source: entry.node.attributes, target: entry.existing?.attributes, rules: rules)
@@ -287,6 +300,19 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             // What is in it is not known.
             deletion.forbid()
             fail(error, entry)
+        }
+    }
+
+    /// A copy of a directory into itself would never end: put into an export of one's own.
+    private func refuseTop(_ entry: Entry, _ parent: Filling) async throws {
+        guard let top = top.withLock({ $0 }), entry.node.attributes.fileID == top.fileID else { return }
+        let from = try await source.open(entry.name, entry.node, in: parent.source)
+        let isTop = try await SameDirectory.check { [source, target] in
+            (try await source.attributes(from), try await target.attributes(top.directory))
+        }
+        if isTop {
+            throw TransferError(
+                .local, "\(source.path(from)): is the directory that is copied into, and not copied into itself")
         }
     }
 
@@ -423,7 +449,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             progress.passed(bytes: size)
             gatherer.add {
                 $0.files += 1
-                $0.bytes += size
+                $0.add(bytes: size)
             }
             return progress.report(item)
         }
@@ -431,7 +457,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             entry.name, entry.node, in: filling.source, following: entry.isFollowed, to: directory, as: entry.final)
         gatherer.add {
             $0.files += 1
-            $0.bytes += bytes
+            $0.add(bytes: bytes)
         }
         progress.report(item)
     }
@@ -565,8 +591,13 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         }
     }
 
-    /// What a killed run has left, and this one had no use for.
+    /// What a killed run has left, and this one had no use for. Since the directory was listed another job of this process,
+    /// or a new process, may have begun to write to that name.
     private func removeLeftOver(_ name: FileName, _ directory: Target.Directory) async throws {
+        guard let claim = TemporaryClaim(leftOver: name, in: try await target.identity(directory)),
+            TemporaryName.tag(of: name)?.isLeftOver ?? false
+        else { return }
+        defer { withExtendedLifetime(claim) {} }
         do {
             try await target.remove(name, in: directory)
         } catch let error as NFSError where error.status == .noEntry {
