@@ -21,6 +21,9 @@ package final class FileServer: Sendable {
     let writeVerifier = Atomic<UInt64>(UInt64.random(in: .min ... .max))
     let mounts = Mutex<[MountRecord]>([])
     let requests: RequestCache
+    let checksumThreads = ChecksumThreads(limit: 2)
+    /// Held while a PUT's temporary name is made or moved.
+    let temporaryNames = Mutex<Void>(())
     let log: Logger
     private let seal: HandleSeal
     private let handles: HandleKind

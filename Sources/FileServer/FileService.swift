@@ -66,6 +66,7 @@ package final class FileService: Sendable {
                 files.closeIdleFiles(after: Self.idleSeconds)
             }
         }
+        files.checksumThreads.allow(settings.workers / 2)
         try server.start(workers: settings.workers)
         log.notice(
             "serving",

@@ -21,11 +21,14 @@ extension Request {
             guard (1...FileServer.rangeMaximum).contains(arguments.blockSize) else { throw .invalid }
             let range = Self.range(arguments, size: before.size)
             let reader = try found.reader()
-            let (checksums, count) = try nfs { () throws(SystemError) in
-                try FileChecksum.ofBlocks(
-                    reader.raw, range, blockSize: arguments.blockSize, algorithm,
-                    until: .after(seconds: FileServer.checksumPatience))
+            let made = try server.checksumThreads.run { () throws(NFSStatus) in
+                try nfs { () throws(SystemError) in
+                    try FileChecksum.ofBlocks(
+                        reader.raw, range, blockSize: arguments.blockSize, algorithm,
+                        until: .after(seconds: FileServer.checksumPatience))
+                }
             }
+            guard let (checksums, count) = made else { throw .jukebox }
             let after = try found.attributes()
             let results = Xfer.Checksum.Success(
                 file: WeakCacheData(before: WeakCacheData.Before(before), after: after), count: count,

@@ -33,6 +33,8 @@ extension Remote {
         var before: WeakCacheData.Before?
         while true {
             let left = range.upperBound - range.lowerBound - result.count
+            await xferSupport.checksums.acquire()
+            defer { xferSupport.checksums.release() }
             let reply = try await xfer(
                 Xfer.Checksum.self,
                 .init(

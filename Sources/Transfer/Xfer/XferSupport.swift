@@ -34,6 +34,8 @@ final class XferSupport: Sendable {
 
     private let state = Mutex(State.unknown)
     private let asking = Limiter(1)
+    /// CHECKSUMs at once: a server has few threads for them, and answers more with NFS3ERR_JUKEBOX.
+    let checksums = Limiter(2)
 
     /// - Parameter ask: nil where there is none. Where it throws, the next one asks again.
     func capabilities(_ ask: () async throws -> XferCapabilities?) async throws -> XferCapabilities? {

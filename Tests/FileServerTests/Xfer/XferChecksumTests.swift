@@ -82,6 +82,23 @@ import Testing
         #expect(!made.endOfFile && made.digests.count == 16 * Int(made.count >> 20))
     }
 
+    /// The others keep their threads: who comes when all that may are reading is asked to come again.
+    @Test func noMoreThanSoManyAtOnce() throws {
+        let f = try Fixture.forXfer()
+        try f.directory.write("file", "text")
+        let file = try f.lookup("file")
+        func made() -> NFSStatus? { status { _ = try f.xfer(Xfer.Checksum.self, Self.arguments(file)) } }
+        f.server.checksumThreads.allow(2)
+        let isFull: Void? = f.server.checksumThreads.run {
+            #expect(made() == nil)
+            _ = f.server.checksumThreads.run { #expect(made() == .jukebox) }
+            #expect(made() == nil)
+        }
+        #expect(isFull != nil && made() == nil)
+        f.server.checksumThreads.allow(0)
+        #expect(made() == nil)
+    }
+
     @Test func whatItDoesNotTake() throws {
         let f = try Fixture.forXfer()
         try f.directory.write("file", "text")
