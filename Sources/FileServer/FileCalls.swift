@@ -37,6 +37,11 @@ enum FileCalls {
         return opened
     }
 
+    /// An O_PATH descriptor of what another descriptor stands for.
+    static func path(of descriptor: Int32) throws(SystemError) -> Descriptor {
+        try Files.open(at: AT_FDCWD, proc(descriptor), Int32(CLINUX_O_PATH), named: "the file")
+    }
+
     /// AT_REMOVEDIR
     static let removeDirectory: Int32 = 0x200
 

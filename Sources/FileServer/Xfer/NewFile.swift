@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Kernel
 import NFS
+import Synchronization
 import SystemPackage
 
 /// A file in the making: without a name where the file system can (O_TMPFILE, open(2)), otherwise under a temporary one.
@@ -11,6 +12,7 @@ final class NewFile: @unchecked Sendable {
 
     /// Open for reading and writing.
     let descriptor: SharedDescriptor
+    private let server: FileServer
     private let directory: OpenFile
     private let temporary: FileName
     private let creator: FileIdentity?
@@ -20,19 +22,18 @@ final class NewFile: @unchecked Sendable {
     /// Creates it, as whom the thread acts as. What has the temporary name is removed only where it is needed: it is a
     /// killed server's.
     ///
-    /// - Parameters:
-    ///   - creator: who that is.
-    ///   - isUnnamed: whether it has no name where the file system can do that.
+    /// - Parameter creator: who that is.
     init(
-        in directory: OpenFile, temporary: FileName, creator: FileIdentity?, isUnnamed: Bool = true
+        _ server: FileServer, in directory: OpenFile, temporary: FileName, creator: FileIdentity?
     ) throws(NFSStatus) {
+        self.server = server
         self.directory = directory
         self.temporary = temporary
         self.creator = creator
-        if isUnnamed, let unnamed = try Self.unnamed(in: directory) {
+        if server.unnamedFiles, let unnamed = try Self.unnamed(in: directory) {
             (descriptor, isNamed) = (unnamed, false)
         } else {
-            (descriptor, isNamed) = (try Self.named(temporary, in: directory), true)
+            (descriptor, isNamed) = (try Self.named(server, temporary, in: directory), true)
         }
     }
 
@@ -60,9 +61,9 @@ final class NewFile: @unchecked Sendable {
     }
 
     private static func named(
-        _ temporary: FileName, in directory: OpenFile
+        _ server: FileServer, _ temporary: FileName, in directory: OpenFile
     ) throws(NFSStatus) -> SharedDescriptor {
-        try replacing(temporary, in: directory) { () throws(SystemError) in
+        try replacing(server, temporary, in: directory) { () throws(SystemError) in
             SharedDescriptor(
                 try FileCalls.open(
                     beneath: directory.path.raw, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
@@ -71,51 +72,80 @@ final class NewFile: @unchecked Sendable {
 
     /// Makes the temporary name by `body`; what has it already is removed.
     private static func replacing<R>(
-        _ temporary: FileName, in directory: OpenFile, _ body: () throws(SystemError) -> R
+        _ server: FileServer, _ temporary: FileName, in directory: OpenFile, _ body: () throws(SystemError) -> R
     ) throws(NFSStatus) -> R {
-        for _ in 0..<10 {
-            do throws(SystemError) {
-                return try body()
-            } catch {
-                guard error.errno == .fileExists else { throw NFSStatus(error.errno) }
+        try server.temporaryNames.withLock { _ throws(NFSStatus) in
+            for _ in 0..<10 {
+                do throws(SystemError) {
+                    return try body()
+                } catch {
+                    guard error.errno == .fileExists else { throw NFSStatus(error.errno) }
+                }
+                do throws(SystemError) {
+                    try FileCalls.at("unlinkat", temporary) { unlinkat(directory.path.raw, $0, 0) }
+                } catch {
+                    guard error.errno == .noSuchFileOrDirectory else { throw NFSStatus(error.errno) }
+                }
             }
-            do throws(SystemError) {
-                try FileCalls.at("unlinkat", temporary) { unlinkat(directory.path.raw, $0, 0) }
-            } catch {
-                guard error.errno == .noSuchFileOrDirectory else { throw NFSStatus(error.errno) }
-            }
+            throw .jukebox
         }
-        throw .jukebox
     }
 
+    /// Unless another call, perhaps the same one sent again, has put its own file there.
     private func unlink() throws(SystemError) {
-        try FileCalls.at("unlinkat", temporary) { unlinkat(directory.path.raw, $0, 0) }
+        try server.temporaryNames.withLock { _ throws(SystemError) in
+            if try hasTemporaryName() {
+                try FileCalls.at("unlinkat", temporary) { unlinkat(directory.path.raw, $0, 0) }
+            }
+        }
         isNamed = false
+    }
+
+    /// Whether the temporary name is this file's.
+    private func hasTemporaryName() throws(SystemError) -> Bool {
+        let own = Identity(try Files.status(descriptor.raw))
+        do throws(SystemError) {
+            return Identity(try FileCalls.status(at: directory.path.raw, temporary)) == own
+        } catch {
+            if error.errno == .noSuchFileOrDirectory { return false }
+            throw error
+        }
     }
 
     /// Gives it its final name, in one step.
     ///
     /// - Parameter rename: moves the temporary name over the final one.
-    /// - Throws: NFS3ERR_EXIST where the name is taken and `existing` keeps what has it.
+    /// - Throws: NFS3ERR_EXIST where the name is taken and `existing` keeps what has it; NFS3ERR_JUKEBOX where another call
+    ///   took the temporary name.
     func publish(
         as name: FileName, _ existing: Xfer.Existing, rename: (FileName) throws(NFSStatus) -> Void
     ) throws(NFSStatus) {
         if existing == .keep || !isNamed {
             do throws(SystemError) {
                 try FileCalls.link(descriptor.raw, name, in: directory.path.raw)
-                if isNamed { try unlink() }
+                // It has its name, whatever becomes of the other.
+                if isNamed { try? unlink() }
                 return
             } catch {
+                // Its temporary name was its only one, and is another call's by now.
+                if isNamed, error.errno == .noSuchFileOrDirectory { throw .jukebox }
                 guard error.errno == .fileExists, existing == .replace else { throw NFSStatus(error.errno) }
             }
         }
         if !isNamed {
-            try Self.replacing(temporary, in: directory) { () throws(SystemError) in
+            try Self.replacing(server, temporary, in: directory) { () throws(SystemError) in
                 try FileCalls.link(descriptor.raw, temporary, in: directory.path.raw)
             }
             isNamed = true
         }
-        try rename(temporary)
+        try server.temporaryNames.withLock { _ throws(NFSStatus) in
+            // What another call is writing must not get the final name.
+            guard try nfs({ () throws(SystemError) in try hasTemporaryName() }) else {
+                isNamed = false
+                throw .jukebox
+            }
+            try rename(temporary)
+        }
         isNamed = false
     }
 

@@ -41,12 +41,7 @@ extension Request {
         guard temporary != name, arguments.attributes.size == nil else { throw .invalid }
         try file.requireRegular()
         let isTemporary = try identity(of: temporary, in: directory) == file.identity
-        guard isTemporary else {
-            // The call was sent twice, and this is the second time.
-            guard try identity(of: name, in: directory) == file.identity else { throw .noEntry }
-            try synchronize(directory)
-            return
-        }
+        guard isTemporary else { return try requirePublished(file, as: name, in: directory) }
         try require(arguments.expected)
         try file.set(arguments.attributes)
         if arguments.synchronize {
@@ -54,12 +49,27 @@ extension Request {
             // Another file's data may have been lost meanwhile, and nobody knows whose.
             try require(arguments.expected)
         }
-        switch arguments.existing {
-        case .replace: try move(temporary, in: directory, to: name, in: directory)
-        case .keep: try moveKeeping(temporary, to: name, in: directory, file)
+        let isMoved = try server.temporaryNames.withLock { _ throws(NFSStatus) in
+            // Making it stable may have taken long, and what has the temporary name by now may be another's.
+            let isTemporary = try identity(of: temporary, in: directory) == file.identity
+            guard isTemporary else { return false }
+            switch arguments.existing {
+            case .replace: try move(temporary, in: directory, to: name, in: directory)
+            case .keep: try moveKeeping(temporary, to: name, in: directory, file)
+            }
+            return true
         }
+        guard isMoved else { return try requirePublished(file, as: name, in: directory) }
         server.closeWritten(file)
         if arguments.synchronize { try synchronize(directory) }
+    }
+
+    /// The temporary name is gone: the call was sent twice, and this is the second time, or there is nothing to publish.
+    private func requirePublished(
+        _ file: OpenFile, as name: FileName, in directory: OpenFile
+    ) throws(NFSStatus) {
+        guard try identity(of: name, in: directory) == file.identity else { throw .noEntry }
+        try synchronize(directory)
     }
 
     private func require(_ expected: NFS.Verifier?) throws(NFSStatus) {

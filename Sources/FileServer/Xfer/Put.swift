@@ -65,8 +65,7 @@ extension Request {
         let temporary = try arguments.temporary.checked(dots: .invalid)
         guard temporary != name, arguments.attributes.size == nil, arguments.count <= FileServer.putMaximum
         else { throw .invalid }
-        return try NewFile(
-            in: directory, temporary: temporary, creator: identity, isUnnamed: server.unnamedFiles)
+        return try NewFile(server, in: directory, temporary: temporary, creator: identity)
     }
 
     /// All the data is in the file: gives it its attributes and its name.
@@ -80,17 +79,22 @@ extension Request {
             if arguments.synchronize {
                 try nfs { () throws(SystemError) in _ = try systemCall("fsync") { fsync(new.descriptor.raw) } }
             }
+            let file: OpenFile
             do throws(NFSStatus) {
                 try new.publish(as: arguments.name, arguments.existing) { temporary throws(NFSStatus) in
                     try move(temporary, in: directory, to: arguments.name, in: directory)
                 }
+                // By its descriptor: the name may be another's again.
+                let path = try nfs { () throws(SystemError) in try FileCalls.path(of: new.descriptor.raw) }
+                let place = Place(directory: directory.identity, name: arguments.name)
+                file = try server.keep(path, directory.export, at: place)
             } catch {
                 guard error == .exists, isRepeated, arguments.existing == .keep,
                     try new.isSame(as: arguments.name, count: Int(arguments.count))
                 else { throw error }
+                file = try server.child(arguments.name, of: directory)
             }
             if arguments.synchronize { try synchronize(directory) }
-            let file = try server.child(arguments.name, of: directory)
             return answer(
                 Xfer.Put.self,
                 .success(.init(file: file.handle, attributes: try? file.attributes(), directory: change.data())))

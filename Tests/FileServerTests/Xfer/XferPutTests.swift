@@ -81,6 +81,29 @@ import Testing
         if !unnamed || existing == .replace { #expect(try f.names == ["file"]) }
     }
 
+    /// Another call takes the temporary name while the data comes, as the same one does that is sent again over a new
+    /// connection: what it is still writing gets no final name, and is not taken from it.
+    @Test(arguments: [Xfer.Existing.replace, .keep]) func aTemporaryNameForTwo(existing: Xfer.Existing) throws {
+        let f = try Fixture.forXfer(unnamed: false)
+        if existing == .replace { try f.directory.write("other", "old") }
+        guard case .write(let first, let finishFirst) = try f.begin(Put("first", as: "other", existing)),
+            case .write(let second, let finishSecond) = try f.begin(Put("second"))
+        else {
+            Issue.record("not begun")
+            return
+        }
+        try Files.write(first.file.raw, Array("first".utf8), at: 0)
+        try Files.write(second.file.raw, Array("sec".utf8), at: 0)
+        #expect(finishFirst(nil).status == .jukebox)
+        let kept: Set = existing == .replace ? ["other"] : []
+        if existing == .replace { #expect(try f.directory.read("other") == "old") }
+        #expect(try f.names == kept.union([".file.t.xfer"]))
+        try Files.write(second.file.raw, Array("ond".utf8), at: 3)
+        #expect(finishSecond(nil).status == .ok)
+        #expect(try f.directory.read("file") == "second")
+        #expect(try f.names == kept.union(["file"]))
+    }
+
     /// The same call, sent again with its data: answered as the first time, and done once.
     @Test(arguments: [true, false]) func sentTwice(unnamed: Bool) throws {
         let f = try Fixture.forXfer(unnamed: unnamed)
