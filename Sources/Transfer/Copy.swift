@@ -300,9 +300,9 @@ package struct Copy: Sendable {
             guard [.regular, .symbolicLink].contains(there) else {
                 throw TransferError(.server, "\(path): is there, and not a regular file")
             }
-            if rules.ignoreExisting { return leftOut(name, .there) }
+            if rules.ignoreExisting { return try leftOut(name, .there) }
         } catch let error as NFSError where error.status == .noEntry {
-            if rules.existing { return leftOut(name, .notThere) }
+            if rules.existing { return try leftOut(name, .notThere) }
         }
         progress.found(bytes: 0)
         if rules.dryRun { return try result() }
@@ -318,11 +318,11 @@ package struct Copy: Sendable {
     }
 
     /// Standard input that a rule leaves out: nothing of it is read.
-    private func leftOut(_ name: FileName, _ why: Decision.Skip) -> Report {
+    private func leftOut(_ name: FileName, _ why: Decision.Skip) throws -> Report {
         gatherer.add { $0.unchanged += 1 }
         progress.listedAll()
         progress.report(Item(.skip, .regular, name.description, detail: why.rawValue))
-        return result
+        return try result()
     }
 
     private var push: FilePush { FilePush(remote: remote, rules: rules, progress: progress) }
