@@ -209,7 +209,8 @@ import Testing
                     "extra     more",
                     "missing   d/ (type)", "missing   d/c",
                 ])
-            #expect(differs.error.contains("1 of the files and links the same, 2 missing, 2 extra, 3 different"), "\(differs)")
+            let summary = "1 of the files and links the same, 2 missing, 2 extra, 3 different"
+            #expect(differs.error.contains(summary), "\(differs)")
         }
         let quick = try places.xfer("verify", "--size-only", "--exclude", "d", "--exclude", "*.o", there, here)
         #expect(quick.status == 0)
