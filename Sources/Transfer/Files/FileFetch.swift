@@ -109,7 +109,13 @@ struct FileFetch: FileMover {
         }
         plan.canResume = hasChecksums && size >= Resume.minimum
         if plan.canResume, part.left >= Resume.minimum {
-            plan.missing = try await unverified(plan.missing, source, part, flight)
+            do {
+                plan.missing = try await unverified(plan.missing, source, part, flight)
+            } catch is NFSError {
+                // No checksum to verify the part by: READ will tell if the source is at fault.
+                try resize(part, to: size)
+                flight.moved(Int(clamping: size - min(size, plan.missing.count)) - flight.doneBytes)
+            }
         } else if !hasChecksums, PartJournal.isFor(size: size) {
             let journal = PartJournal(of: source.attributes, in: part.file)
             let right = part.left > 0 ? try await journal.verified(part.path, flight) : RangeList()

@@ -136,6 +136,27 @@ struct FilePush: FileMover {
             // To read holes back would cost more than to write the data.
             return try await begin(part, data, size, flight)
         }
+        do {
+            return try await unverified(file, data, there, part, size, flight, subject)
+        } catch let error where Self.isOfPart(error) {
+            flight.moved(-flight.doneBytes)
+            return try await begin(part, data, size, flight)
+        }
+    }
+
+    /// Whether a part cannot be verified, which is no failure of the file: the server has no checksum for it, or something
+    /// changes it yet.
+    private static func isOfPart(_ error: any Error) -> Bool {
+        error is NFSError || (error as? TransferError)?.kind == .sourceChanged
+    }
+
+    /// - Parameters:
+    ///   - data: where the source has data.
+    ///   - there: the part.
+    private func unverified(
+        _ file: SharedDescriptor, _ data: RangeList, _ there: Remote.Object, _ part: RemotePart, _ size: UInt64,
+        _ flight: FileInFlight, _ subject: String
+    ) async throws -> RangeList {
         if part.left > size || part.left < size && data != RangeList(0..<size) { try await resize(part, size) }
         var left = RangeList(0..<min(part.left, size))
         if let found = try await remote.segments(of: there, most: SparseRanges.most) {
