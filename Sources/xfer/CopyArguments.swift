@@ -13,13 +13,15 @@ struct CopyArguments: ParsableArguments {
     /// - Throws: ``ExitStatus`` where not all of it was done.
     func run(
         _ name: RemoteName, _ connection: ConnectionOptions, label: String,
-        _ placement: Copy.Placement, _ body: @escaping @Sendable (Copy) async throws -> Report
+        _ placement: Copy.Placement, isRepeatable: Bool = true,
+        _ body: @escaping @Sendable (Copy) async throws -> Report
     ) async throws {
         let bandwidth = rules.bandwidth()
         let rules = try rules.rules().completed(for: placement)
         let items = !json && (rules.dryRun || rules.itemize) ? ItemOutput() : nil
         let output = CopyOutput(
-            label: label, style: json ? .json : connection.quiet ? .quiet : .lines, items: items)
+            label: label, style: json ? .json : connection.quiet ? .quiet : .lines, items: items,
+            isRepeatable: isRepeatable)
         try await output.run { progress in
             try await connection.withRemote(name, bandwidth: bandwidth) { remote in
                 defer { output.protected(by: remote.session.protections) }

@@ -39,7 +39,7 @@ struct Put: AsyncParsableCommand {
             if copy.rules.recursive || copy.rules.archive {
                 throw UsageError("'-': standard input is no directory: without -r and -a")
             }
-            return try await copy.run(destination, connection, label: "standard input", .named) {
+            return try await copy.run(destination, connection, label: "standard input", .named, isRepeatable: false) {
                 try await $0.put(stream: STDIN_FILENO, to: destination.path)
             }
         }

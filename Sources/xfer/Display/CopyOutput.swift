@@ -15,6 +15,7 @@ final class CopyOutput: Sendable {
     }
 
     private let label: String
+    private let isRepeatable: Bool
     private let style: Style
     private let events: Events?
     private let items: ItemOutput?
@@ -24,7 +25,9 @@ final class CopyOutput: Sendable {
     /// - Parameters:
     ///   - label: what is copied, as a person should see it.
     ///   - items: gets each change, for `--itemize-changes` and `--dry-run`.
-    init(label: String, style: Style, items: ItemOutput? = nil) {
+    ///   - isRepeatable: whether the same command makes the same copy; not one of what came out of a pipe.
+    init(label: String, style: Style, items: ItemOutput? = nil, isRepeatable: Bool = true) {
+        self.isRepeatable = isRepeatable
         self.items = items
         self.label = label
         self.style = style
@@ -94,7 +97,9 @@ final class CopyOutput: Sendable {
 
     private func ended(_ error: any Error, _ progress: Progress.Snapshot, seconds: Double) {
         let status = error as? ExitStatus
-        if status == .interrupted && style == .lines { Messages.write("xfer: \(Summary.interrupted(progress))") }
+        if status == .interrupted && style == .lines {
+            Messages.write("xfer: \(Summary.interrupted(progress, isRepeatable: isRepeatable))")
+        }
         if status == nil { events?.write("failure", [("message", .string("\(error)"))]) }
         var report = Report()
         report.files = progress.doneFiles

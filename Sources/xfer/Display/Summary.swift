@@ -21,12 +21,14 @@ enum Summary {
     }
 
     /// How far a copy was that was interrupted.
-    static func interrupted(_ progress: Progress.Snapshot) -> String {
+    ///
+    /// - Parameter isRepeatable: whether the same command makes the same copy.
+    static func interrupted(_ progress: Progress.Snapshot, isRepeatable: Bool) -> String {
         let files =
             progress.isComplete
             ? "\(progress.doneFiles) of \(count(progress.knownFiles, "file"))" : count(progress.doneFiles, "file")
-        return "\(files) done, \(Units.bytes(Double(progress.doneBytes))) moved; "
-            + "run the same command again to resume"
+        let moved = "\(files) done, \(Units.bytes(Double(progress.doneBytes))) moved"
+        return isRepeatable ? "\(moved); run the same command again to resume" : moved
     }
 
     /// How to go on with what was not finished; nil where there is nothing.
