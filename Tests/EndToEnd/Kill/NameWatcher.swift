@@ -191,10 +191,20 @@ final class NameWatcher: Sendable {
             if mask & UInt32(IN_CREATE) != 0 { watch(path) }
             return
         }
-        if TreeComparison.isTemporary(path) { return }
+        if TreeComparison.isTemporary(path) || isUnnamed(path, name) { return }
         if mask & UInt32(IN_MODIFY) != 0 { report("\(path): was written under its final name") }
         if mask & (UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM)) != 0 { report("\(path): the name went away") }
         state.withLock(wake: true) { _ = $0.pending.insert(path) }
+    }
+
+    /// A file made with O_TMPFILE, which no directory has: inotify calls it `#` and its number.
+    private func isUnnamed(_ path: RawPath, _ name: [UInt8]) -> Bool {
+        guard name.first == UInt8(ascii: "#"), name.dropFirst().allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return false
+        }
+        var status = stat()
+        return root.appending(path).withCString { lstat($0, &status) } != 0
+            && state.withLock { $0.allowed[path] == nil }
     }
 
     // MARK: - Contents
