@@ -11,7 +11,8 @@ import Testing
             try sparse(site.local + "/big", 2 << 30)
             try write("old", to: site.data + "/there")
             let put = try site.start("put", ["big", "localhost:/data/there"])
-            try underWay(site.data, beyond: 4 << 20, put)
+            // More than the calls in flight carry: what is not answered yet does not count as there.
+            try underWay(site.data, beyond: 64 << 20, put)
             put.signal(signal)
             let ended = try put.wait(seconds: 30)
             expectFailure(ended, status: 130, "interrupted", "1 unfinished file is kept", "run the same command again")
@@ -26,7 +27,7 @@ import Testing
         try withSite(layer) { site in
             try sparse(site.data + "/big", 2 << 30)
             let get = try site.start("get", ["localhost:/data/big", "new"])
-            try underWay(site.local, beyond: 4 << 20, get)
+            try underWay(site.local, beyond: 64 << 20, get)
             get.signal(signal)
             expectFailure(
                 try get.wait(seconds: 30), status: 130, "interrupted", "1 unfinished file is kept",
@@ -60,12 +61,14 @@ import Testing
     ) throws {
         try withSite(layer) { site in
             let relay = try Relay(
-                to: site.port, holding: command == "put" ? .toServer : .toClient, allowing: 2 << 20)
+                to: site.port, holding: command == "put" ? .toServer : .toClient, allowing: 400 << 10)
             defer { relay.stop() }
             let (source, target) = command == "put" ? (site.local, site.data) : (site.data, site.local)
-            try write(pattern(6 << 20), to: source + "/big")
+            // Too small to be kept, in several calls.
+            try write(pattern(1_000_000), to: source + "/big")
+            let pieces = ",rsize=65536,wsize=65536"
             let places = command == "put" ? ["big", "localhost:/data"] : ["localhost:/data/big", "."]
-            let copy = try site.start(command, places, port: relay.port)
+            let copy = try site.start(command, places, options: site.credentials + pieces, port: relay.port)
             try underWay(target, beyond: 0, copy)
             relay.letNewConnectionsThrough()
             copy.signal(SIGINT)
@@ -80,12 +83,15 @@ import Testing
     @Test(arguments: ["put", "get"]) func aTransferIsInterruptedWhileTheServerIsStopped(command: String) throws {
         try withSite(.user) { site in
             let relay = try Relay(
-                to: site.port, holding: command == "put" ? .toServer : .toClient, allowing: 2 << 20)
+                to: site.port, holding: command == "put" ? .toServer : .toClient, allowing: 400 << 10)
             defer { relay.stop() }
             let (source, target) = command == "put" ? (site.local, site.data) : (site.data, site.local)
-            try write(pattern(6 << 20), to: source + "/big")
+            // Too small to be kept, in several calls.
+            try write(pattern(1_000_000), to: source + "/big")
+            let pieces = ",rsize=65536,wsize=65536"
             let places = command == "put" ? ["big", "localhost:/data"] : ["localhost:/data/big", "."]
-            let copy = try site.start(command, places, options: site.credentials + ",timeo=3000", port: relay.port)
+            let copy = try site.start(
+                command, places, options: site.credentials + pieces + ",timeo=3000", port: relay.port)
             try underWay(target, beyond: 0, copy)
             site.xferd.signal(SIGSTOP)
             relay.letNewConnectionsThrough()
