@@ -42,13 +42,13 @@ package final class Remote: Sendable {
     // MARK: Names
 
     /// Whether `path` is in the mounted export.
-    func contains(_ path: String) -> Bool { Self.contains(export, path) }
+    package func contains(_ path: String) -> Bool { Self.contains(export, path) }
 
     /// Finds an object by its full path on the server.
     ///
     /// - Throws: ``NFSError`` naming the component that fails.
     package func find(_ path: String) async throws -> Object {
-        guard Self.contains(export, path) else {
+        guard contains(path) else {
             throw TransferError(.server, "\(session.host):\(path): not in the mounted export \(export)")
         }
         let keeps = keepsDirectories.load(ordering: .relaxed)

@@ -88,7 +88,7 @@ struct ConnectionOptions: ParsableArguments {
                                 if verbose, let protection = open.session.protection {
                                     Messages.write("protection: \(protection)")
                                 }
-                                here = left.filter { remote.holds(names[$0].path) }
+                                here = left.filter { remote.contains(names[$0].path) }
                                 await body(.success(remote), here)
                             } catch {
                                 try Task.checkCancellation()

@@ -14,9 +14,6 @@ extension Remote {
     /// Whether `path` is the mounted export itself, which has no name in a directory that could be had.
     package func isExport(_ path: String) -> Bool { path == export }
 
-    /// Whether `path` is in the mounted export.
-    package func holds(_ path: String) -> Bool { Self.contains(export, path) }
-
     /// The directory and the name that `path` consists of.
     ///
     /// - Throws: ``TransferError`` where it is the export itself; ``NFSError`` naming the component that fails.

@@ -46,7 +46,7 @@ struct Move: AsyncParsableCommand {
         let (replacing, isDirectory) = (!noClobber, destination.hasSuffix("/") || destination.hasSuffix("/."))
         let verbose = connection.verbose
         try await connection.withRemote(from) { remote in
-            guard remote.holds(to.path) else {
+            guard remote.contains(to.path) else {
                 throw TransferError(.server, "\(from) and \(to) are in different exports: \(advice)")
             }
             let path = try await remote.move(
