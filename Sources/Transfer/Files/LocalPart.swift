@@ -37,7 +37,9 @@ final class LocalPart: Sendable {
     private static func old(_ name: FileName, _ directory: LocalDirectory) -> Descriptor? {
         guard let file = try? directory.open(name, O_RDWR | O_NOFOLLOW | O_NONBLOCK),
             let status = try? Files.status(file.raw), status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
-            status.st_uid == geteuid(), status.st_mode & 0o022 == 0
+            status.st_uid == geteuid(), status.st_mode & 0o022 == 0,
+            // A run that was killed just before the rename had given it its final mode.
+            fchmod(file.raw, 0o600) == 0
         else { return nil }
         return file
     }

@@ -29,6 +29,11 @@ struct RemotePart: Sendable {
         } catch let error as NFSError where error.status == .exists {
             let old = try await remote.lookup(claim.name, in: directory.handle, path: path)
             if old.attributes.type == .regular, old.attributes.linkCount == 1, old.attributes.mode & 0o022 == 0 {
+                // A run that was killed just before the rename had given it its final mode.
+                if old.attributes.mode & 0o077 != 0 {
+                    _ = try await remote.session.nfs(
+                        NFS.SetAttr.self, NFS.SetAttr.Arguments(old.handle, SetAttributes(mode: 0o600)), subject: path)
+                }
                 (handle, left) = (old.handle, old.attributes.size)
                 isSparse = old.attributes.used < left / 2
             } else {
