@@ -67,8 +67,7 @@ final class CopyOutput: Sendable {
         } catch {
             display?.stop()
             ticker?.stop()
-            ended(error, progress.snapshot, seconds: Seconds.now - start)
-            sayKept(progress)
+            ended(error, progress, seconds: Seconds.now - start)
             throw error
         }
         sayKept(progress)
@@ -76,7 +75,9 @@ final class CopyOutput: Sendable {
     }
 
     private func sayKept(_ progress: Progress) {
-        if let kept = Summary.kept(progress.kept.count), style != .json { Messages.write("xfer: \(kept)") }
+        if let kept = Summary.kept(progress.kept.count), style != .json {
+            Messages.write("xfer: \(kept): run the same command again to go on")
+        }
     }
 
     private func ended(_ report: Report, seconds: Double) throws {
@@ -95,15 +96,19 @@ final class CopyOutput: Sendable {
         if let status { throw status }
     }
 
-    private func ended(_ error: any Error, _ progress: Progress.Snapshot, seconds: Double) {
+    private func ended(_ error: any Error, _ progress: Progress, seconds: Double) {
         let status = error as? ExitStatus
+        let snapshot = progress.snapshot
         if status == .interrupted && style == .lines {
-            Messages.write("xfer: \(Summary.interrupted(progress, isRepeatable: isRepeatable))")
+            let text = Summary.interrupted(snapshot, kept: progress.kept.count, isRepeatable: isRepeatable)
+            Messages.write("xfer: \(text)")
+        } else {
+            sayKept(progress)
         }
         if status == nil { events?.write("failure", [("message", .string("\(error)"))]) }
         var report = Report()
-        report.files = progress.doneFiles
-        report.bytes = UInt64(clamping: progress.doneBytes)
+        report.files = snapshot.doneFiles
+        report.bytes = UInt64(clamping: snapshot.doneBytes)
         if status == nil { report.failures = [error] }
         let code = status ?? (error is UsageError ? .usage : .nothing)
         events?.summary(

@@ -23,19 +23,21 @@ enum Summary {
     /// How far a copy was that was interrupted.
     ///
     /// - Parameter isRepeatable: whether the same command makes the same copy.
-    static func interrupted(_ progress: Progress.Snapshot, isRepeatable: Bool) -> String {
+    static func interrupted(_ progress: Progress.Snapshot, kept: KeptParts.Count, isRepeatable: Bool) -> String {
         let files =
             progress.isComplete
             ? "\(progress.doneFiles) of \(count(progress.knownFiles, "file"))" : count(progress.doneFiles, "file")
-        let moved = "\(files) done, \(Units.bytes(Double(progress.doneBytes))) moved"
-        return isRepeatable ? "\(moved); run the same command again to resume" : moved
+        var parts = ["\(files) done, \(Units.bytes(Double(progress.doneBytes))) moved"]
+        if let kept = Self.kept(kept) { parts.append(kept) }
+        if isRepeatable { parts.append("run the same command again to resume") }
+        return parts.joined(separator: "; ")
     }
 
-    /// How to go on with what was not finished; nil where there is nothing.
+    /// What was not finished and is there for the next run; nil where there is nothing.
     static func kept(_ kept: KeptParts.Count) -> String? {
         if kept.files == 0 { return nil }
         let what = kept.files == 1 ? "1 unfinished file is" : "\(kept.files) unfinished files are"
-        return "\(what) kept (\(Units.bytes(Double(kept.bytes)))): run the same command again to go on"
+        return "\(what) kept (\(Units.bytes(Double(kept.bytes))))"
     }
 
     /// Bytes per second.

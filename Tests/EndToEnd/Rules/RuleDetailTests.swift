@@ -118,7 +118,9 @@ import Testing
         for option in ["-n", "-i"] {
             let put = try places.xfer("put", "-rp", option, places.name + "/src", places.there)
             expectDone(put)
-            let notes = put.error.split(separator: "\n").filter { $0.hasPrefix("xfer: note: ") }
+            let notes = put.error.split(separator: "\n").filter {
+                $0.hasPrefix("xfer: ") && ($0.contains(" not copied") || $0.contains(" not kept"))
+            }
             #expect(notes.count == 3, "\(put)")
             #expect(put.error.contains("extended attributes or access control lists of 2 files were not copied"))
             #expect(put.error.contains("bit of \(places.name)/src/plain was not copied: only --owner keeps it"))
