@@ -130,7 +130,7 @@ package struct Filter: Sendable {
 
     /// The same, of the names on the way from the top.
     package func admits(_ path: [FileName], isDirectory: Bool) -> Bool {
-        admits(Array(path.map(\.bytes).joined(separator: [UInt8(ascii: "/")])), isDirectory: isDirectory)
+        rules.isEmpty || admits(Array(path.map(\.bytes).joined(separator: [UInt8(ascii: "/")])), isDirectory: isDirectory)
     }
 
     /// The same, and why.

@@ -343,9 +343,20 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             progress.report(Item(.skip, entry.node.type, entry.path.description, detail: what))
             return
         }
+        let isLinked = isLinked(entry)
+        if !isLinked {
+            // Where nothing is to be done, a task for it would cost more than to find that out.
+            switch Comparison.decide(
+                source: entry.node.attributes, target: entry.existing?.attributes, rules: rules)
+            {
+            case .unchanged: return passed(entry, .unchanged)
+            case .skip(let why): return passed(entry, .skip, detail: why.rawValue)
+            case .copy, .attributesOnly, .needsChecksum: break
+            }
+        }
         await slots.acquire()
         filling.hold()
-        let isFirst = isLinked(entry) ? links.isFirst(entry.node.attributes) : nil
+        let isFirst = isLinked ? links.isFirst(entry.node.attributes) : nil
         group.addTask { [self] in
             do {
                 try await copy(entry, filling, isFirst: isFirst)
