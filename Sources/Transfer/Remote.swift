@@ -15,6 +15,7 @@ package final class Remote: Sendable {
     let root: FileHandle
     /// The server has no READDIRPLUS, or none that works: known since the first try.
     let lacksReadDirPlus = Atomic<Bool>(false)
+    let listingsAhead = ListingsAhead()
     /// What ``xfer()`` has learnt.
     let xferSupport = XferSupport()
     /// Directories on the way of ``find(_:)`` are remembered (``DirectoryCache``): for many copies.

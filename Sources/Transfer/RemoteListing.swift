@@ -53,7 +53,11 @@ extension Remote {
         while true {
             let page: DirectoryListing
             do {
-                page = try await self.page(directory, cookie, verifier, size)
+                if cookie == 0, let ahead = await listingsAhead.take(directory.handle) {
+                    page = ahead
+                } else {
+                    page = try await self.page(directory, cookie, verifier, size)
+                }
             } catch let error as NFSError where error.status == .badCookie && cookie != 0 {
                 throw ListingError(again: directory.handle)
             } catch let error as NFSError
@@ -89,6 +93,11 @@ extension Remote {
                 throw TransferError(.server, "\(directory.path): the server's listing does not go on")
             }
         }
+    }
+
+    /// Asks for the first page of a directory that will be listed soon.
+    func prepareListing(_ directory: RemoteDirectory) {
+        listingsAhead.begin(directory.handle) { [self] in try await page(directory, 0, 0, directorySize) }
     }
 
     /// One call of READDIRPLUS or READDIR.

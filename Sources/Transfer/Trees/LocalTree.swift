@@ -35,6 +35,9 @@ struct LocalTree: WritableTree {
         }
     }
 
+    /// The kernel has it in no time.
+    func prepareListing(_ name: FileName, _ node: Node, in directory: LocalDirectory) {}
+
     func index(_ directory: LocalDirectory) -> Index { Index() }
 
     func find(_ name: FileName, in directory: LocalDirectory, _ index: Index) throws -> Node? {

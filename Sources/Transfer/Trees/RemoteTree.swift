@@ -28,6 +28,11 @@ struct RemoteTree: WritableTree {
         }
     }
 
+    func prepareListing(_ name: FileName, _ node: Node, in directory: RemoteDirectory) {
+        guard let handle = node.handle else { return }
+        remote.prepareListing(RemoteDirectory(handle: handle, path: path(name, in: directory)))
+    }
+
     func index(_ directory: RemoteDirectory) async throws -> [FileName: Node] {
         var index: Index = [:]
         try await remote.list(directory) { name, object in

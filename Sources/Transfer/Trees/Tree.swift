@@ -29,6 +29,9 @@ protocol Tree: Sendable {
         _ directory: Directory, unreachable: (any Error) throws -> Void,
         _ body: (FileName, Node) async throws -> Void) async throws
 
+    /// A directory will be listed soon.
+    func prepareListing(_ name: FileName, _ node: Node, in directory: Directory)
+
     func index(_ directory: Directory) async throws -> Index
     /// - Returns: nil where there is no such name.
     func find(_ name: FileName, in directory: Directory, _ index: Index) async throws -> Node?

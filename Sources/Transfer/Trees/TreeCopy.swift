@@ -211,8 +211,23 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             deletion.forbid()
             gatherer.fail(error)
         }
-        for entry in directories where !Task.isCancelled { await descend(entry, filling, &group) }
+        for (number, entry) in directories.enumerated() where !Task.isCancelled {
+            for next in directories[(number + 1)...].prefix(Self.ahead) {
+                prepare(next, filling)
+            }
+            await descend(entry, filling, &group)
+        }
         await release(filling)
+    }
+
+    /// Directories of which the first page is asked for while another one is being looked at.
+    private static var ahead: Int { 8 }
+
+    private func prepare(_ next: Entry, _ filling: Filling) {
+        source.prepareListing(next.name, next.node, in: filling.source)
+        if let existing = next.existing, existing.type == .directory, let directory = filling.target {
+            target.prepareListing(next.final, existing, in: directory)
+        }
     }
 
     private func unreachable(_ error: any Error) {
