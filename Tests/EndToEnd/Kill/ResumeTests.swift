@@ -31,7 +31,8 @@ import Testing
         let temporary = try #require(names(in: place).first { TreeComparison.isTemporary(RawPath($0)) })
         // What is there of it: a put may have been killed with calls on their way.
         let there = Int(try status(of: "\(place)/\(temporary)").st_blocks) * 512
-        #expect(there > Self.size / 4 && there < Self.size)
+        // Of a get much may still be in sockets when the relay has passed it on.
+        #expect(there > 1 << 20 && there < Self.size)
 
         relay.reset()
         expectDone(try run().wait())
