@@ -203,7 +203,7 @@ xdr_xferverf (XDR *xdrs, xferverf *objp)
 		 return FALSE;
 	switch (objp->check) {
 	case TRUE:
-		 if (!xdr_writeverf3 (xdrs, &objp->xferverf_u.verf))
+		 if (!xdr_opaque (xdrs, objp->xferverf_u.verf, NFS3_WRITEVERFSIZE))
 			 return FALSE;
 		break;
 	case FALSE:
@@ -243,11 +243,12 @@ xdr_PUBLISHresok (XDR *xdrs, PUBLISHresok *objp)
 {
 	register int32_t *buf;
 
+	int i;
 	 if (!xdr_post_op_attr (xdrs, &objp->file_attributes))
 		 return FALSE;
 	 if (!xdr_wcc_data (xdrs, &objp->dir_wcc))
 		 return FALSE;
-	 if (!xdr_writeverf3 (xdrs, &objp->verf))
+	 if (!xdr_opaque (xdrs, objp->verf, NFS3_WRITEVERFSIZE))
 		 return FALSE;
 	return TRUE;
 }
@@ -257,9 +258,10 @@ xdr_PUBLISHresfail (XDR *xdrs, PUBLISHresfail *objp)
 {
 	register int32_t *buf;
 
+	int i;
 	 if (!xdr_wcc_data (xdrs, &objp->dir_wcc))
 		 return FALSE;
-	 if (!xdr_writeverf3 (xdrs, &objp->verf))
+	 if (!xdr_opaque (xdrs, objp->verf, NFS3_WRITEVERFSIZE))
 		 return FALSE;
 	return TRUE;
 }

@@ -123,7 +123,7 @@ typedef struct PUTres PUTres;
 struct xferverf {
 	bool_t check;
 	union {
-		writeverf3 verf;
+		char verf[NFS3_WRITEVERFSIZE];
 	} xferverf_u;
 };
 typedef struct xferverf xferverf;
@@ -143,13 +143,13 @@ typedef struct PUBLISHargs PUBLISHargs;
 struct PUBLISHresok {
 	post_op_attr file_attributes;
 	wcc_data dir_wcc;
-	writeverf3 verf;
+	char verf[NFS3_WRITEVERFSIZE];
 };
 typedef struct PUBLISHresok PUBLISHresok;
 
 struct PUBLISHresfail {
 	wcc_data dir_wcc;
-	writeverf3 verf;
+	char verf[NFS3_WRITEVERFSIZE];
 };
 typedef struct PUBLISHresfail PUBLISHresfail;
 
