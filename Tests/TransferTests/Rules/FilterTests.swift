@@ -78,6 +78,7 @@ import Testing
 
     /// 500 files of random patterns, 150 random paths.
     @Test(
+        .enabled(if: GitIgnore.isInstalled, "git is not installed: nothing to compare with"),
         .enabled(
             if: TestedLayers.lab == nil, "500 runs of git take minutes in it, and say the same: not in the kTLS lab"))
     func anyPatternsAsGitHasThem() throws {
