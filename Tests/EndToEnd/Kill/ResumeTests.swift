@@ -17,13 +17,7 @@ import Testing
         let content = Self.content(Self.size)
         let (source, place) = direction == .put ? (site.local, site.data) : (site.data, site.local)
         try write(content, to: source + "/big")
-        func run() throws -> RunningProgram {
-            let options = ["-p", "-o", program.rawValue]
-            return switch direction {
-            case .put: try site.xfer("put", options + ["big", "localhost:/data"], port: relay.port)
-            case .get: try site.xfer("get", options + ["localhost:/data/big", "."], port: relay.port)
-            }
-        }
+        func run() throws -> RunningProgram { try Self.copy(site, direction, program, by: relay) }
 
         let first = try run()
         #expect(relay.wait { Self.moved($0, direction) > Self.size / 2 })
@@ -31,8 +25,9 @@ import Testing
         let temporary = try #require(names(in: place).first { TreeComparison.isTemporary(RawPath($0)) })
         // What is there of it: a put may have been killed with calls on their way.
         let there = Int(try status(of: "\(place)/\(temporary)").st_blocks) * 512
-        // Of a get much may still be in sockets when the relay has passed it on.
-        #expect(there > 1 << 20 && there < Self.size)
+        // In the lab much of a get may still be in sockets when the relay has passed it on.
+        let least = Layer.isLab && direction == .get ? 1 << 20 : Self.size / 4
+        #expect(there > least && there < Self.size)
 
         relay.reset()
         expectDone(try run().wait())
@@ -43,6 +38,16 @@ import Testing
         let more = Self.size / 16 + (2 << 20)
         #expect(moved <= Self.size - there + more, "\(moved) bytes, with \(there) of \(Self.size) there")
         try site.stop()
+    }
+
+    private static func copy(
+        _ site: KillSite, _ direction: Direction, _ program: Program, by relay: CountingRelay
+    ) throws -> RunningProgram {
+        let options = ["-p", "-o", program.rawValue]
+        return switch direction {
+        case .put: try site.xfer("put", options + ["big", "localhost:/data"], port: relay.port)
+        case .get: try site.xfer("get", options + ["localhost:/data/big", "."], port: relay.port)
+        }
     }
 
     private static func moved(_ count: CountingRelay.Count, _ direction: Direction) -> Int {
@@ -69,13 +74,7 @@ import Testing
         let content = Self.content(Self.size / 4)
         let (source, place) = direction == .put ? (site.local, site.data) : (site.data, site.local)
         try write(content, to: source + "/big")
-        func run() throws -> RunningProgram {
-            let options = ["-p", "-o", program.rawValue]
-            return switch direction {
-            case .put: try site.xfer("put", options + ["big", "localhost:/data"], port: relay.port)
-            case .get: try site.xfer("get", options + ["localhost:/data/big", "."], port: relay.port)
-            }
-        }
+        func run() throws -> RunningProgram { try Self.copy(site, direction, program, by: relay) }
         let first = try run()
         #expect(relay.wait { Self.moved($0, direction) > content.count / 2 })
         try site.kill(first)
