@@ -84,8 +84,6 @@ extension RuleCase {
 extension RuleCase {
     /// Each rule each way.
     static let ways = all.flatMap { rule in rule.operations.map { (rule, $0) } }
-    /// Those in which something is pushed, where a server without XFER could make a difference.
-    static let pushes = all.map { ($0, $0.operations.contains(.syncUp) ? RuleOperation.syncUp : .put) }
     static let checksums = ways.filter { $0.0.name.contains("--checksum") }
     /// A few of them, each way once in a while.
     static let some = all.enumerated().filter { $0.offset % 5 == 1 }.map { number, rule in

@@ -17,7 +17,7 @@ extension Trait where Self == ConditionTrait {
 
 /// With a server that has no extra program.
 @Suite(.notInTheLab, RuleSiteTrait(layer: .user, xferd: ["--no-xfer"])) struct RulesWithoutXferTests {
-    @Test(arguments: RuleCase.pushes) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
+    @Test(arguments: RuleCase.ways) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
         try rule.check(operation, isPlanned: false)
     }
 }
