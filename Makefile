@@ -21,6 +21,10 @@ daemons := xferd tlscd tlssd
 
 # What Debian packages are needed: to build; and to test and to measure besides
 build_packages := libssl-dev libtirpc-dev libxxhash-dev libsqlite3-dev rpcsvc-proto pkg-config
+# Wide AES-GCM is for processors that have it, and the package for their architecture alone
+ifeq ($(shell uname -m),x86_64)
+build_packages += libipsec-mb-dev
+endif
 test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind libnfs-utils tmux zsh fish groff-base mandoc
 peer_packages := debootstrap e2fsprogs patchelf
 bench_packages := curl nginx-light

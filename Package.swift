@@ -39,6 +39,7 @@ let package = Package(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CXXHash", path: "Sources/CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .target(name: "CWideGCM", dependencies: ["CCrypto"]),
         .target(
             name: "CProtocol", dependencies: ["CTirpc"], path: "Protocol",
             exclude: ["README.md", "generate", "tlshandshake.x", "tlscd.x", "tlssd.x", "nfs3.x", "mount3.x", "xfer.x"]),
@@ -48,7 +49,8 @@ let package = Package(
 
         // The engine, lowest first; an arrow never points back up
         .target(name: "Kernel", dependencies: ["CLinux", system], swiftSettings: strict),
-        .target(name: "SecureChannel", dependencies: ["Kernel", "CLinux", "CCrypto"], swiftSettings: strict),
+        .target(
+            name: "SecureChannel", dependencies: ["Kernel", "CLinux", "CCrypto", "CWideGCM"], swiftSettings: strict),
         .target(name: "RPC", dependencies: ["SecureChannel", "Kernel", "CProtocol", log], swiftSettings: strict),
         .target(name: "NFS", dependencies: ["RPC", "Kernel", "CProtocol", "CLinux", system], swiftSettings: strict),
         .target(
@@ -136,7 +138,9 @@ let package = Package(
             name: "KernelTests", dependencies: ["TestSupport", "Kernel", "CLinux", system], swiftSettings: strict),
         .testTarget(
             name: "SecureChannelTests",
-            dependencies: ["TestSupport", "SecureChannel", "Kernel", "CLinux", "CCrypto", "COpenSSL", system],
+            dependencies: [
+                "TestSupport", "SecureChannel", "Kernel", "CLinux", "CCrypto", "COpenSSL", "CWideGCM", system,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "RPCTests",
