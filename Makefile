@@ -10,6 +10,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
 FILTER ?=
+BENCH ?=
 bindir := $(DESTDIR)$(PREFIX)/bin
 unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
 mandir := $(DESTDIR)$(PREFIX)/share/man
@@ -27,7 +28,7 @@ build_packages += libipsec-mb-dev
 endif
 test_packages := user-mode-linux kmod iproute2 util-linux strace openssl rpcbind libnfs-utils tmux zsh fish groff-base mandoc
 peer_packages := debootstrap e2fsprogs patchelf
-bench_packages := curl nginx-light
+bench_packages := curl nginx-light openssl openssh-client openssh-server rsync stunnel4 gnuplot-nox
 
 # $(call install_packages,PACKAGE ...): those of them that are missing, and no call of apt at all if none is
 define install_packages
@@ -119,8 +120,8 @@ test-rekey: build-tests deps-peer ## the KeyUpdate tests on a kernel that can re
 	@Tests/Lab/peer-lab --kernel unstable --timeout 1200 -- Tests/Lab/run-tests "$(or $(FILTER),KeyUpdate|[Rr]ekey)"
 
 .PHONY: bench
-bench: deps-bench build ## xfer beside curl from nginx
-	Tests/Benchmarks/get-vs-curl
+bench: deps-bench build ## xfer beside curl and nginx, scp, rsync, cp (BENCH=options); the report is .build/bench/report.html
+	$(built)/bench peers $(BENCH)
 
 # XCTest has no test here, and leaks: the leak checker would fail for that. The thread sanitizer is not offered: it does not
 # know the futex that Synchronization.Mutex is made of, and sees races that are none.

@@ -113,6 +113,14 @@ let package = Package(
         // Manual pages, made of the programs' help and README.md
         .executableTarget(name: "manual", dependencies: [argumentParser], swiftSettings: strict),
 
+        // Measures them beside other tools
+        .executableTarget(
+            name: "bench",
+            dependencies: [
+                "TestSupport", "Handshake", "NFS", "RPC", "SecureChannel", "Kernel", "CLinux", argumentParser,
+            ],
+            path: "Tests/Benchmarks", swiftSettings: strict),
+
         // Tests: a folder for each target
         .testTarget(
             name: "NFSTests", dependencies: ["NFS", "RPC", "Kernel", "CProtocol", system], swiftSettings: strict),

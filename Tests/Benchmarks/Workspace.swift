@@ -1,0 +1,49 @@
+import Glibc
+import TestSupport
+
+/// A directory of this run's own in a memory file system, with certificates, and what is copied in it:
+///
+///     served/file, served/tree    what is fetched and pushed
+///     copy/, drop/                where to: fetches, pushes
+///     pki/, log/, home/           certificates, what programs say, the measured programs' home
+final class Workspace {
+    let directory: String
+
+    /// - Parameters:
+    ///   - place: a directory in a memory file system.
+    ///   - needed: bytes that must be free in it.
+    init(in place: String, needed: Int) throws {
+        try Machine.requireRoom(needed, in: place)
+        var template = Array("\(place)/tlsd-bench-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Unexpected("mkdtemp in \(place): errno \(errno)") }
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        Cleanup.set(directory: directory)
+        // Others' workers may be another user.
+        chmod(directory, 0o755)
+        for name in ["served", "copy", "drop", "log", "home"] { mkdir(path(name), 0o755) }
+        for arguments in [
+            ["init"], ["issue", "--file", "server", "--server", "localhost", "127.0.0.1"],
+            ["issue", "--client", "client"],
+        ] {
+            try TimedProgram.run(
+                [Programs.path("xfer"), "pki", arguments[0], "--directory", path("pki")] + arguments.dropFirst(), self)
+        }
+    }
+
+    func path(_ name: String) -> String { "\(directory)/\(name)" }
+
+    var anchors: String { path("pki/ca.pem") }
+    var serverCertificate: String { path("pki/server.pem") }
+    var serverKey: String { path("pki/server.key") }
+    var clientCertificate: String { path("pki/client.pem") }
+    var clientKey: String { path("pki/client.key") }
+
+    /// Removes what is under a name, whatever it is.
+    func remove(_ name: String) throws { try TimedProgram.run(["rm", "-rf", path(name)], self) }
+
+    /// Removes all of it.
+    func end() {
+        _ = try? TimedProgram.run(["rm", "-rf", directory], self)
+        Cleanup.set(directory: nil)
+    }
+}
