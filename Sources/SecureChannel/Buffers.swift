@@ -1,15 +1,15 @@
 import Synchronization
 
 /// A block of memory for records; aligned for the cipher's vector loads.
-final class Block: @unchecked Sendable {
+package final class Block: @unchecked Sendable {
     // Unchecked: a block has one user at a time, the half of the channel that took it from the pool.
-    let bytes: UnsafeMutableRawBufferPointer
+    package let bytes: UnsafeMutableRawBufferPointer
 
-    init(_ count: Int) { bytes = .allocate(byteCount: count, alignment: 64) }
+    package init(_ count: Int) { bytes = .allocate(byteCount: count, alignment: 64) }
 
     deinit { bytes.deallocate() }
 
-    var start: UnsafeMutableRawPointer {
+    package var start: UnsafeMutableRawPointer {
         // A buffer of more than no bytes has an address.
         bytes.baseAddress.unsafelyUnwrapped
     }
@@ -40,9 +40,9 @@ final class BlockPool: Sendable {
 
 /// How many records are sealed, sent, received and opened together: enough to make system calls few, few enough to stay in a
 /// processor's second-level cache from the first touch to the last.
-enum RecordBlock {
-    static let records = 16
+package enum RecordBlock {
+    package static let records = 16
     /// Bytes of one full record.
-    static let slot = Record.maximumPlaintext + Record.overhead
-    static let size = records * slot
+    package static let slot = Record.maximumPlaintext + Record.overhead
+    package static let size = records * slot
 }

@@ -5,8 +5,8 @@ import Glibc
 /// The AEAD of one direction under one key, counting its records: RFC 8446 section 5.2 and 5.3.
 ///
 /// Used by one thread at a time.
-final class RecordCipher {
-    let suite: CipherSuite
+package final class RecordCipher {
+    package let suite: CipherSuite
     private let context: OpaquePointer
     private let keys: TrafficKeys
     /// The first 4 bytes of the iv as they lie, and the other 8 as a number.
@@ -15,12 +15,12 @@ final class RecordCipher {
     /// Where it is set it does what `context` did before.
     private var wide: OpaquePointer?
     /// Records sealed or opened under this key: the next record's sequence number.
-    private(set) var sequence: UInt64 = 0
+    package private(set) var sequence: UInt64 = 0
 
     /// - Parameters:
     ///   - sealing: true to encrypt, false to decrypt.
     ///   - recordsBeforeWide: records after which AES-GCM goes on with `CWideGCM`, where the machine has what that takes.
-    init(_ keys: TrafficKeys, sealing: Bool, recordsBeforeWide: UInt64 = 64) {
+    package init(_ keys: TrafficKeys, sealing: Bool, recordsBeforeWide: UInt64 = 64) {
         suite = keys.suite
         self.keys = keys
         self.recordsBeforeWide = recordsBeforeWide
@@ -46,7 +46,7 @@ final class RecordCipher {
     }
 
     /// Whether the wide instructions are in use.
-    var isWide: Bool { wide != nil }
+    package var isWide: Bool { wide != nil }
 
     deinit {
         EVP_CIPHER_CTX_free(context)
@@ -89,7 +89,7 @@ final class RecordCipher {
     ///   - record: at its start room for the header, then the plaintext, then room for type and tag.
     ///   - plaintext: bytes of it, 0...16384.
     /// - Returns: bytes of the whole record.
-    func seal(_ record: UnsafeMutableRawPointer, plaintext: Int, type: UInt8) -> Int {
+    package func seal(_ record: UnsafeMutableRawPointer, plaintext: Int, type: UInt8) -> Int {
         let inner = plaintext + 1
         let length = inner + Record.tagLength
         record.storeBytes(of: Record.ContentType.applicationData, as: UInt8.self)
@@ -120,7 +120,7 @@ final class RecordCipher {
     ///   - record: the whole record, header first.
     ///   - length: bytes after the header, at least 17.
     /// - Returns: false where the tag does not fit: the bytes are worthless then.
-    func open(_ record: UnsafeMutableRawPointer, length: Int) -> Bool {
+    package func open(_ record: UnsafeMutableRawPointer, length: Int) -> Bool {
         let inner = length - Record.tagLength
         let body = (record + Record.headerLength).assumingMemoryBound(to: UInt8.self)
         var nonce = nextNonce()

@@ -5,7 +5,7 @@ import TestSupport
 @main struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measures xfer beside what people use now.",
-        subcommands: [Peers.self, MakeReport.self], defaultSubcommand: Peers.self)
+        subcommands: [Peers.self, Steps.self, MakeReport.self], defaultSubcommand: Peers.self)
 
     static func main() async {
         do {

@@ -6,7 +6,7 @@ import TestSupport
 ///     {
 ///       "schema": 1,
 ///       "sections": {
-///         "peers" | "ktls" | "growth": {
+///         "peers" | "ktls" | "growth" | "steps": {
 ///           "date": "2026-11-21T12:00:00Z",
 ///           "machine": {"system", "processor", "processors", "memoryMiB", "isLab"},
 ///           "versions": {"nginx": "1.22.1", ...},
@@ -14,7 +14,7 @@ import TestSupport
 ///           "notes": ["what a person must know to read the numbers", ...],
 ///           "measurements": [{
 ///             "subject": "fetch-large", "peer": "curl-tls", "label": "curl and nginx, TLS",
-///             "unit": "s" | "1/s" | "B",
+///             "unit": "s" | "1/s" | "B" | "s/GB",
 ///             "bytes": of one run, "files": of one run, "x": of growth: bytes, files, clients, or milliseconds,
 ///             "samples": [{
 ///               "value": in the unit,

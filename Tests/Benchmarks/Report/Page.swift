@@ -94,7 +94,7 @@ struct Page {
         return "<details\(isOpen ? " open" : "")><summary>Numbers</summary>\(tables.joined())</details>"
     }
 
-    private static func table(_ rows: [[String]]) -> String {
+    static func table(_ rows: [[String]]) -> String {
         let lines = rows.enumerated().map { index, row in
             let tag = index == 0 ? "th" : "td"
             return "<tr>\(row.map { "<\(tag)>\(escaped($0))</\(tag)>" }.joined())</tr>"

@@ -11,6 +11,7 @@ struct Report {
         let gnuplot = Gnuplot(directory: directory + "/plots")
         var parts: [String] = []
         if let peers = results.sections["peers"] { parts += try self.peers(peers, gnuplot) }
+        if let steps = results.sections["steps"] { parts += try self.steps(steps, gnuplot) }
         let page = Page(title: "How fast xfer is", parts: parts)
         try page.text.write(toFile: directory + "/report.html", atomically: true, encoding: .utf8)
     }
