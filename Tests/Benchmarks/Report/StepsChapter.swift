@@ -65,7 +65,7 @@ struct Stack {
             \(rows.joined(separator: "\n"))
             END
             \(commands.joined(separator: "\n"))
-            set label 1 \(Gnuplot.quoted("sum of the steps ")) at graph 0,first \(count) right textcolor rgb '\(Gnuplot.ink)'
+            set label 1 \(Gnuplot.quoted("sum of the steps ")) at graph 0,first \(count) right offset -0.8,0 textcolor rgb '\(Gnuplot.ink)'
             set label 2 \(Gnuplot.quoted(Progress.fixed(left, 2))) at \(left),\(count) left offset 0.6,0 textcolor rgb '\(Gnuplot.ink)'
             set lmargin 18
             set rmargin 3
