@@ -22,6 +22,22 @@ struct OwnershipTests {
         }
     }
 
+    /// What is the same but for owners that cannot be kept is not touched each time.
+    @Test func nothingIsLeftToDoWhereOwnersAreRefused() throws {
+        try withSite { site in
+            expectDone(try site.xfer("sync", "tree", "localhost:/drop"))
+            let names = ["small", "large", "dir/link"]
+            let before = try names.map { try status(of: "\(site.dropped)/tree/\($0)").st_ctim }
+            let again = try site.start("sync", ["-i", "tree", "localhost:/drop"]).wait()
+            expectDone(again)
+            #expect(!again.output.contains("small") && !again.output.contains("large"), "\(again)")
+            let after = try names.map { try status(of: "\(site.dropped)/tree/\($0)").st_ctim }
+            for (name, (before, after)) in zip(names, zip(before, after)) {
+                #expect(before.tv_sec == after.tv_sec && before.tv_nsec == after.tv_nsec, "\(name) was touched")
+            }
+        }
+    }
+
     @Test func ownersThatAreAskedForAreInsistedOn() throws {
         try withSite { site in
             let ended = try site.start("put", ["-a", "--owner", "tree", "localhost:/drop"]).wait()

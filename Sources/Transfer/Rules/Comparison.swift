@@ -73,12 +73,12 @@ package enum Comparison {
             let window = rules.modifyWindow
             if !isSame(source.modificationTime, target.modificationTime, window: window) { reasons.append(.time) }
         }
-        if rules.owner, source.uid != target.uid || source.gid != target.gid { reasons.append(.owner) }
+        if rules.keepsOwner, source.uid != target.uid || source.gid != target.gid { reasons.append(.owner) }
         return reasons.isEmpty ? .unchanged : .attributesOnly(reasons)
     }
 
     private static func isSameMode(_ source: FileAttributes, _ target: FileAttributes, _ rules: CopyRules) -> Bool {
-        if rules.owner || rules.exactMode { return source.mode & 0o7777 == target.mode & 0o7777 }
+        if rules.keepsOwner || rules.exactMode { return source.mode & 0o7777 == target.mode & 0o7777 }
         // A copy never gets the set-ID bits of somebody else's file, and must not keep its own; but a directory's
         // set-group-ID bit comes from the one above it.
         let looked: UInt32 = source.type == .directory ? 0o1777 : 0o7777

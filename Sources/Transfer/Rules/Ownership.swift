@@ -16,6 +16,16 @@ package final class Ownership: Sendable {
 }
 
 extension CopyRules {
+    /// Owners are kept, and it was not refused so far.
+    var keepsOwner: Bool { owner && !ownership.isRefused }
+
+    /// The same rules with nothing said about owners.
+    var withoutOwner: CopyRules {
+        var rules = self
+        rules.owner = false
+        return rules
+    }
+
     /// Sets attributes by `body`; once more without the owner where that is refused and was only implied.
     func withOwner<R>(_ attributes: SetAttributes, _ body: (SetAttributes) async throws -> R) async throws -> R {
         let attributes = ownerIsImplied && ownership.isRefused ? attributes.withoutOwner : attributes

@@ -426,17 +426,34 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             return false
         case .attributesOnly(let reasons):
             look(entry, filling.source)
-            if let directory = filling.target, let existing = entry.existing, !rules.dryRun {
-                try await rules.withOwner(rules.attributes(entry.node.attributes)) {
-                    try await target.set($0, of: entry.final, existing, in: directory)
-                }
+            if try await setAttributes(entry, filling) {
+                passed(entry, .attributes, reasons)
+            } else {
+                passed(entry, .unchanged)
             }
-            passed(entry, .attributes, reasons)
         case .unchanged: passed(entry, .unchanged)
         case .skip(let why): passed(entry, .skip, detail: why.rawValue)
         case .needsChecksum: passed(entry, .unchanged)
         }
         return true
+    }
+
+    /// Gives what is there the source's attributes.
+    ///
+    /// - Returns: whether something was set; the owner may have been all that differs, and is refused.
+    private func setAttributes(_ entry: Entry, _ filling: Filling) async throws -> Bool {
+        guard let directory = filling.target, let existing = entry.existing, !rules.dryRun else { return true }
+        let source = entry.node.attributes
+        return try await rules.withOwner(rules.attributes(source)) { attributes in
+            if attributes.uid == nil,
+                case .unchanged = Comparison.decide(
+                    source: source, target: existing.attributes, rules: rules.withoutOwner, isSameContent: true)
+            {
+                return false
+            }
+            try await target.set(attributes, of: entry.final, existing, in: directory)
+            return true
+        }
     }
 
     /// Notes what of an object the copy cannot have.
