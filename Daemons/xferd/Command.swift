@@ -83,6 +83,13 @@ struct Command: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("Connections at once.", valueName: "number"))
     var maximumConnections = 4096
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "TLS records under one key, \(KeyLimits.settable.lowerBound) to \(KeyLimits.settable.upperBound): then it is changed, or the connection ended in good order.",
+            valueName: "number"))
+    var keyRecords = Int(KeyLimits.server.records)
+
     @Flag(name: .long, help: .hidden)
     var exitWithStandardInput = false
 
@@ -100,6 +107,10 @@ struct Command: ParsableCommand {
         }
         guard (1...1_000_000).contains(maximumConnections) else {
             throw ValidationError("--maximum-connections: 1 to 1000000")
+        }
+        let records = KeyLimits.settable
+        guard records.contains(keyRecords) else {
+            throw ValidationError("--key-records: \(records.lowerBound) to \(records.upperBound)")
         }
     }
 
@@ -161,8 +172,9 @@ struct Command: ParsableCommand {
         var settings = FileService.Settings()
         settings.listen = listen
         settings.policy.maximumConnections = maximumConnections
-        let daemon = HandshakeDaemon(
+        var daemon = HandshakeDaemon(
             path: tlssd, role: .server, recordLayer: RecordLayerChoice(rawValue: recordLayer) ?? .auto)
+        daemon.keyLimits = KeyLimits(records: UInt64(keyRecords))
         let service = try FileService(files, daemon: daemon, settings: settings, log: logger)
         if !ThreadCredentials.canChange {
             logger.notice(

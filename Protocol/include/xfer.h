@@ -26,6 +26,7 @@ struct CAPABILITIESargs {
 };
 typedef struct CAPABILITIESargs CAPABILITIESargs;
 #define XFER_WRITABLE 1
+#define XFER_KEYUPDATE 2
 
 struct CAPABILITIESresok {
 	uint32 algorithms;

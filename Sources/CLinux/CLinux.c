@@ -199,6 +199,34 @@ int clinux_tls_install(int socket, enum clinux_tls_direction direction, enum cli
     return result;
 }
 
+int clinux_tls_records(int socket, enum clinux_tls_direction direction, uint64_t *records) {
+    union {
+        struct tls_crypto_info info;
+        struct tls12_crypto_info_aes_gcm_128 aes128;
+        struct tls12_crypto_info_aes_gcm_256 aes256;
+        struct tls12_crypto_info_chacha20_poly1305 chacha;
+    } crypto = {0};
+    socklen_t length = sizeof crypto.info;
+    // The kernel wants the length of the suite's own structure, and tells the suite to who asks for the head alone.
+    if (getsockopt(socket, SOL_TLS, direction, &crypto, &length) != 0) return -1;
+    const unsigned char *rec_seq;
+    switch (crypto.info.cipher_type) {
+        case TLS_CIPHER_AES_GCM_128: length = sizeof crypto.aes128, rec_seq = crypto.aes128.rec_seq; break;
+        case TLS_CIPHER_AES_GCM_256: length = sizeof crypto.aes256, rec_seq = crypto.aes256.rec_seq; break;
+        case TLS_CIPHER_CHACHA20_POLY1305: length = sizeof crypto.chacha, rec_seq = crypto.chacha.rec_seq; break;
+        default: errno = EINVAL; return -1;
+    }
+    int result = getsockopt(socket, SOL_TLS, direction, &crypto, &length);
+    int error = errno;
+    uint64_t count = 0;
+    for (int i = 0; i < 8; i++) count = count << 8 | rec_seq[i];
+    // The key comes with it, and nobody here wants it.
+    explicit_bzero(&crypto, sizeof crypto);
+    errno = error;
+    if (result == 0) *records = count;
+    return result;
+}
+
 ssize_t clinux_tls_send_record(int socket, uint8_t type, const void *bytes, size_t length, int flags) {
     union {
         struct cmsghdr header;

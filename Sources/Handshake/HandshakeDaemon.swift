@@ -13,7 +13,11 @@ package struct HandshakeDaemon: Sendable {
     package let role: Channel.Role
     package let recordLayer: RecordLayerChoice
 
+    /// Of the connections it secures.
+    package var keyLimits: KeyLimits
+
     package init(path: String, role: Channel.Role, recordLayer: RecordLayerChoice) {
+        keyLimits = role == .client ? .client : .server
         self.path = path
         self.role = role
         self.recordLayer = recordLayer
@@ -59,9 +63,9 @@ package struct HandshakeDaemon: Sendable {
         secured = try UpcallCoding.decode(result)
         let channel =
             if let secrets = secured.secrets {
-                Channel.user(socket, secrets: secrets, role: role, session: upcall)
+                Channel.user(socket, secrets: secrets, role: role, limits: keyLimits, session: upcall)
             } else {
-                Channel.kernel(socket, rekeyer: upcall)
+                Channel.kernel(socket, rekeyer: upcall, limits: keyLimits)
             }
         return SecuredConnection(
             channel: channel, suite: secured.suite, peer: secured.peer, applicationProtocol: secured.applicationProtocol

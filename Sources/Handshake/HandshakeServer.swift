@@ -266,7 +266,7 @@ package final class HandshakeServer: Sendable {
     ///
     /// A TLS 1.3 client is done before the server has seen its certificate: so does a server's refusal arrive.
     private func farewell(_ socket: SharedDescriptor, _ outcome: HandshakeOutcome) -> HandshakeFailure {
-        let channel = Channel.user(socket, secrets: outcome.secrets, role: role, session: socket)
+        let channel = Channel.user(socket, secrets: outcome.secrets, role: role, limits: .server, session: socket)
         do throws(ChannelError) {
             var byte: UInt8 = 0
             _ = try withUnsafeMutableBytes(of: &byte) { buffer throws(ChannelError) in

@@ -67,6 +67,12 @@ final class Upcall: Rekeyer, DaemonSession {
         return UpcallCoding.text(reason)
     }
 
+    /// A daemon that has ended, or was started again, has no secrets of this session.
+    var isReady: Bool {
+        KernelTLS.canRekey
+            && handle.withLock { (try? Poll.wait($0.descriptor, for: Poll.readable, until: .after(seconds: 0))) == 0 }
+    }
+
     func rekey(_ direction: RekeyDirection) throws(ChannelError) {
         guard let target = socket.withLock({ $0 }) else { throw .cannotRekey("the session has not begun") }
         var arguments = tls_rekey_args()

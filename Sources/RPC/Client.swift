@@ -43,6 +43,7 @@ package final class Client: Sendable {
         var pending: [UInt32: Pending] = [:]
         var next = UInt32.random(in: 0 ... .max)
         var failure: RPCError?
+        var hasAnswered = false
         /// When the last byte came, or the first of the waiting calls was sent.
         var heard = Deadline.clock
 
@@ -52,6 +53,18 @@ package final class Client: Sendable {
             while pending[next] != nil { next &+= 1 }
             defer { next &+= 1 }
             return next
+        }
+
+        /// Takes the call that a reply is for; nil where it was given up.
+        mutating func answered(_ transaction: UInt32) -> Pending? {
+            hasAnswered = true
+            return pending.removeValue(forKey: transaction)
+        }
+
+        /// The last reply before the connection is left has come.
+        var isDone: Bool {
+            guard case .left = failure else { return false }
+            return pending.isEmpty
         }
     }
 
@@ -216,6 +229,21 @@ package final class Client: Sendable {
         handover.withLock(wake: true) { $0 = .stop }
     }
 
+    /// Takes no further calls, which fail with ``RPCError/left``, and ends the connection when the last reply has come.
+    package func leave() {
+        let isDone = state.withLock { state in
+            if state.failure == nil { state.failure = .left }
+            return state.isDone
+        }
+        if isDone { close() }
+    }
+
+    /// Whether there was TLS, and a reply.
+    package var wasServed: Bool { channel.layer != .cleartext && state.withLock { $0.hasAnswered } }
+
+    /// Whether it takes no further calls and none are in flight.
+    package var isOver: Bool { state.withLock { $0.failure != nil && $0.pending.isEmpty } }
+
     /// Why no further call can be made; nil while they can.
     package var failure: RPCError? { state.withLock { $0.failure } }
 
@@ -257,12 +285,17 @@ package final class Client: Sendable {
                 throw .malformed("the server's bytes are no RPC reply")
             }
             // A reply nobody waits for answers a call that was given up.
-            guard let call = client.state.withLock({ $0.pending.removeValue(forKey: reply.xid) }) else { return }
+            guard let (call, isDone) = take(reply.xid) else { return }
+            defer { if isDone { client.close() } }
             if let refusal = ReplyHeader.refusal(reply, program: call.program, procedure: call.procedure) {
                 call.complete(.failure(.refused(refusal)))
             } else {
                 call.complete(.success(Reply(results: Array(bytes.from(length)), payload: 0)))
             }
+        }
+
+        private func take(_ transaction: UInt32) -> (call: Pending, isDone: Bool)? {
+            client.state.withLock { state in state.answered(transaction).map { ($0, state.isDone) } }
         }
 
         func beginPayload(_ head: UnsafeRawBufferPointer, count: Int) throws(RPCError) -> PayloadTarget? {
@@ -277,7 +310,8 @@ package final class Client: Sendable {
         func endPayload(_ error: SystemError?) throws(RPCError) {
             guard let (transaction, results, count) = arriving else { return }
             arriving = nil
-            guard let call = client.state.withLock({ $0.pending.removeValue(forKey: transaction) }) else { return }
+            guard let (call, isDone) = take(transaction) else { return }
+            defer { if isDone { client.close() } }
             if let limit = call.sink?.limit, count > limit {
                 call.complete(.failure(.oversized(count, limit: limit)))
             } else if let error {

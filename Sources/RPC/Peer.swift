@@ -5,9 +5,15 @@ package struct Peer: Sendable {
     /// How the connection is protected.
     package let protection: Protection
 
-    package init(address: String, protection: Protection) {
+    /// Whether this end could change its keys if the peer asked now: ``Channel/takesKeyUpdates``.
+    package let takesKeyUpdates: @Sendable () -> Bool
+
+    package init(
+        address: String, protection: Protection, takesKeyUpdates: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.address = address
         self.protection = protection
+        self.takesKeyUpdates = takesKeyUpdates
     }
 
     package enum Protection: Sendable, Equatable {

@@ -11,6 +11,8 @@ package enum RPCError: Error, Sendable, CustomStringConvertible {
     case malformed(String)
     /// The peer ended the connection while calls waited for their replies.
     case closedByPeer
+    /// The connection takes no further calls; this one was not sent. Another connection will do.
+    case left
     /// The payload of a reply could not be written to its file here.
     case file(SystemError)
     /// Nothing came for so many seconds while calls waited.
@@ -53,6 +55,7 @@ package enum RPCError: Error, Sendable, CustomStringConvertible {
         case .oversized(let count, let limit): "a message of \(count) bytes, more than the \(limit) allowed"
         case .malformed(let reason): reason
         case .file(let error): "\(error)"
+        case .left: "the connection is being left for a new one"
         case .closedByPeer: "the server ended the connection"
         case .timedOut(let seconds): "no answer within \(seconds) s"
         case .refused(let refusal): "\(refusal)"

@@ -228,7 +228,9 @@ package final class Server: Sendable {
             if connection.isUnsecured(after: policy.secondsUntilSecured) {
                 connection.close("no TLS within \(policy.secondsUntilSecured) s")
             } else if connection.isEnding(after: policy.secondsToEnd) {
-                connection.close("it ended, and its last replies were not read within \(policy.secondsToEnd) s")
+                connection.close(
+                    connection.isLingering
+                        ? nil : "it ended, and its last replies were not read within \(policy.secondsToEnd) s")
             }
         }
     }

@@ -23,7 +23,19 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         /// A program takes calls without TLS on it: it need not become secured.
         var staysCleartext = false
         /// Nothing more is read; when everything queued is sent the connection is closed.
-        var ending: (reason: String?, since: UInt64)?
+        var ending: Ending?
+        /// Everything is sent, and what the client still sends is dropped until it ends too.
+        var isLingering = false
+    }
+
+    private struct Ending {
+        /// For the log; nil where it is the ordinary end.
+        let reason: String?
+        /// Nanoseconds of the monotonic clock.
+        let since: UInt64
+        /// The client may have sent calls that are not read: closing with these unread would be a reset, which takes
+        /// replies on their way with it.
+        let lingers: Bool
     }
 
     private let socket: SharedDescriptor
@@ -88,11 +100,15 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         return Double(Deadline.clock - since) / 1e9 > seconds
     }
 
+    /// Whether all that it had to say is sent, and the client has not ended its side.
+    var isLingering: Bool { shared.withLock { $0.isLingering } }
+
     // MARK: Input
 
     func readable() {
         do {
             let channel = current
+            if isLingering { return linger(channel) }
             handled = 0
             while true {
                 let stop = try reader.run(self)
@@ -105,6 +121,11 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                 switch stop {
                 case .blocked:
                     return rearmInput(Epoll.readable)
+                case .paused where channel.isWorn:
+                    server.log.info(
+                        "a connection's key has protected as much as it should, and its client is to make another one",
+                        metadata: ["peer": "\(peerAddress)"])
+                    return end(.closeNotify, nil, lingering: true)
                 case .paused:
                     // The output side may have sent everything since the reader stopped.
                     let stays = shared.withLock { shared in
@@ -147,23 +168,41 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
     /// - Parameters:
     ///   - alert: sent last.
     ///   - reason: for the log; nil where it is the ordinary end.
-    private func end(_ alert: Alert, _ reason: String?) {
+    ///   - lingering: see ``Ending/lingers``.
+    private func end(_ alert: Alert, _ reason: String?, lingering: Bool = false) {
+        let ending = Ending(reason: reason, since: Deadline.clock, lingers: lingering)
         let channel = current
         do throws(ChannelError) {
             let isFlusher = try channel.sender.enqueue(alert) || mustFlush
             mustFlush = false
-            shared.withLock { $0.ending = (reason, Deadline.clock) }
+            shared.withLock { $0.ending = ending }
             if isFlusher {
                 if try channel.sender.flush(budget: Self.inlineBudget) != .idle { return armOutput() }
             } else if channel.sender.isFlushing {
                 return
             }
             // Also where the output side has just sent the last of it, and looked before it could know.
-            close(reason)
+            finish(ending)
         } catch {
             // A client that has closed both ways does not hear our goodbye, and that is nobody's error.
             close(reason)
         }
+    }
+
+    /// Everything is sent.
+    private func finish(_ ending: Ending) {
+        guard ending.lingers else { return close(ending.reason) }
+        let isFirst = shared.withLock { shared in
+            defer { shared.isLingering = true }
+            return !shared.isLingering
+        }
+        guard isFirst else { return }
+        current.finishSending()
+        rearmInput(Epoll.readable)
+    }
+
+    private func linger(_ channel: Channel) {
+        if channel.forgetInput() { rearmInput(Epoll.readable) } else { close(nil) }
     }
 
     private func rearmInput(_ events: UInt32) {
@@ -179,7 +218,10 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
         return backlog.messages >= server.policy.maximumReplies || backlog.bytes >= server.policy.maximumBacklog
     }
 
-    var wantsPause: Bool { startTLS != nil || handled >= Self.turn || tooManyWait(current) }
+    var wantsPause: Bool {
+        let channel = current
+        return startTLS != nil || handled >= Self.turn || channel.isWorn || tooManyWait(channel)
+    }
 
     // MARK: Output
 
@@ -226,7 +268,7 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
             if flushed != .idle {
                 armOutput()
             } else if let ending = shared.withLock({ $0.ending }), !channel.sender.isFlushing {
-                return close(ending.reason)
+                return finish(ending)
             }
             // Bytes may wait in the record layer and not in the socket: only a writable event is sure to come.
             if wake { rearmInput(Epoll.readable | Epoll.writable) }
@@ -404,7 +446,9 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
                 guard alive else { return }
                 server.isSecured(token)
                 channel.withLock { $0 = secured }
-                peer = Peer(address: peerAddress, protection: protection)
+                peer = Peer(
+                    address: peerAddress, protection: protection,
+                    takesKeyUpdates: { [secured] in secured.takesKeyUpdates })
                 // What the cleartext reader may have taken beyond the probe is dropped with it: RFC 9289 section 5.1.1.
                 reader = MessageReader(secured.receiver)
                 rearmInput(Epoll.readable)

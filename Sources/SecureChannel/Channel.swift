@@ -1,3 +1,4 @@
+import Glibc
 package import Kernel
 import SystemPackage
 
@@ -15,6 +16,8 @@ package final class Channel: Sendable {
     package let sender: Sender
     /// Used by one thread at a time.
     package nonisolated(unsafe) let receiver: RecordReader
+    /// Nil in cleartext.
+    private let keys: KeyUse?
     /// What has to live as long as the channel does: the session with the handshake daemon.
     private let session: any AnyObject & Sendable
 
@@ -33,43 +36,62 @@ package final class Channel: Sendable {
 
     /// - Parameter socket: connected, non-blocking.
     private init(
-        _ socket: SharedDescriptor, _ layer: Layer, writer: RecordWriter, reader: RecordReader,
+        _ socket: SharedDescriptor, _ layer: Layer, writer: RecordWriter, reader: RecordReader, keys: KeyUse?,
         session: any AnyObject & Sendable
     ) {
         self.socket = socket
         self.layer = layer
         self.session = session
-        sender = Sender(writer)
+        self.keys = keys
+        sender = Sender(writer, keys)
         receiver = reader
-        reader.onKeyUpdateRequested = { [sender] in sender.deferKeyUpdate() }
+        reader.keys = keys
+        reader.sendKeyUpdate = { [sender] in sender.deferKeyUpdate(requested: $0) }
     }
 
     /// TCP as it is, for the probe of RFC 9289 section 4.1 and for `xprtsec=none`.
     package static func cleartext(_ socket: SharedDescriptor) -> Channel {
         Channel(
             socket, .cleartext, writer: SocketRecordWriter(socket: socket, rekeyer: nil),
-            reader: SocketRecordReader(socket: socket, rekeyer: nil), session: socket)
+            reader: SocketRecordReader(socket: socket, rekeyer: nil), keys: nil, session: socket)
     }
 
     /// Records in the kernel, which has both directions' keys already.
-    package static func kernel(_ socket: SharedDescriptor, rekeyer: any Rekeyer) -> Channel {
+    package static func kernel(_ socket: SharedDescriptor, rekeyer: any Rekeyer, limits: KeyLimits) -> Channel {
         Channel(
             socket, .kernel, writer: SocketRecordWriter(socket: socket, rekeyer: rekeyer),
-            reader: SocketRecordReader(socket: socket, rekeyer: rekeyer), session: rekeyer)
+            reader: SocketRecordReader(socket: socket, rekeyer: rekeyer),
+            keys: KeyUse(limits) { rekeyer.isReady }, session: rekeyer)
     }
 
     /// Records in this process.
     ///
     /// - Parameter session: kept as long as the channel is.
     package static func user(
-        _ socket: SharedDescriptor, secrets: SessionSecrets, role: Role, session: any AnyObject & Sendable
+        _ socket: SharedDescriptor, secrets: SessionSecrets, role: Role, limits: KeyLimits,
+        session: any AnyObject & Sendable
     ) -> Channel {
         let (mine, theirs) =
             role == .client ? (secrets.client, secrets.server) : (secrets.server, secrets.client)
         return Channel(
             socket, .user, writer: UserRecordWriter(socket: socket, suite: secrets.suite, secret: mine),
-            reader: UserRecordReader(socket: socket, suite: secrets.suite, secret: theirs), session: session)
+            reader: UserRecordReader(socket: socket, suite: secrets.suite, secret: theirs),
+            keys: KeyUse(limits) { true }, session: session)
     }
+
+    /// A key of it has protected as many records as it should, and it cannot be changed: the connection should be left for a
+    /// new one. Until ``KeyLimits/most`` it goes on.
+    package var isWorn: Bool { keys?.isWorn ?? false }
+
+    /// Whether this end can change its keys: a peer may send KeyUpdate.
+    package var takesKeyUpdates: Bool { keys?.isAble() ?? false }
+
+    /// The peer has said that it takes KeyUpdates: keys are changed from now on, before they are worn. One that has sent a
+    /// KeyUpdate need not say so.
+    package func allowKeyUpdates() { keys?.allow() }
+
+    /// How often the key of each direction was changed.
+    package var keyChanges: (sending: Int, receiving: Int) { keys?.changes ?? (0, 0) }
 
     /// Why the handshake daemon ended this connection; nil where it did not. Asked once, when the connection has ended.
     package func endedByDaemon() -> String? { (session as? any DaemonSession)?.takeEnd() }
@@ -93,6 +115,26 @@ package final class Channel: Sendable {
         }()
         sender.fail()
         Socket.shutdown(socket.raw)
+    }
+
+    /// Ends the sending half by FIN, behind close_notify.
+    package func finishSending() { _ = shutdown(socket.raw, Int32(SHUT_WR)) }
+
+    /// Takes what is there of the peer's bytes and forgets it, records and all: for after ``finishSending()``.
+    ///
+    /// - Returns: false when the peer has ended its half too.
+    package func forgetInput() -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 8) { buffer in
+            do throws(SystemError) {
+                while let count = try nonblocking("recv", { recv(socket.raw, buffer.baseAddress, buffer.count, 0) }) {
+                    if count == 0 { return false }
+                }
+                return true
+            } catch {
+                // A reset; or a record of another type where the kernel has the records, such as the peer's close_notify.
+                return false
+            }
+        }
     }
 
     /// Ends the stream for `error`, telling the peer where TLS has an alert for it.

@@ -11,6 +11,8 @@ package enum ChannelError: Error, Sendable, CustomStringConvertible {
     case violation(Alert, String)
     /// A KeyUpdate came and this end cannot take it.
     case cannotRekey(String)
+    /// The key this end sends under has protected as many records as it may (RFC 8446 section 5.5).
+    case keyUsedUp
     /// A file got shorter while it was being sent: the rest of its message cannot be made up.
     case fileTruncated
     /// The socket, or a file being sent, failed.
@@ -24,6 +26,7 @@ package enum ChannelError: Error, Sendable, CustomStringConvertible {
         case .peerAlert(let alert): Self.words(for: alert)
         case .violation(let alert, let reason): "\(reason) (\(alert))"
         case .cannotRekey(let reason): "the peer changed its key (KeyUpdate): \(reason)"
+        case .keyUsedUp: "the connection's key has protected as many records as it may"
         case .fileTruncated: "a file got shorter while it was sent"
         case .system(let error): "\(error)"
         case .closed: "the connection is closed"

@@ -19,19 +19,40 @@ package enum KernelTLS {
         }
     }
 
+    /// Whether this kernel can change a key in use (Linux 6.14). Asked of it once, as ``obstacle(to:)``.
+    package static let canRekey: Bool = {
+        let suite = CipherSuite.aes128GCM
+        guard obstacle(to: suite) == nil, let (end, secret) = try? bench(suite) else { return false }
+        return (try? install(secret, suite: suite, on: end.raw, direction: .send)) != nil
+    }()
+
+    /// A socket on loopback with keys in the kernel, the same both ways.
+    private static func bench(_ suite: CipherSuite) throws -> (SharedDescriptor, Secret) {
+        let secret = Secret([UInt8](repeating: 0, count: suite.secretLength))
+        guard let loopback = try SocketAddress.resolve("127.0.0.1", port: 0).first else {
+            throw SystemError("getaddrinfo", .noSuchAddressOrDevice, on: "loopback")
+        }
+        let listener = try Socket.listen(on: loopback, backlog: 1)
+        let end = SharedDescriptor(try Socket.connect(to: Socket.local(listener.raw), until: .after(seconds: 5)))
+        try install(SessionSecrets(suite: suite, client: secret, server: secret), on: end.raw, role: .client)
+        return (end, secret)
+    }
+
+    /// How many records a direction has had under its key.
+    static func records(_ socket: Int32, _ direction: RekeyDirection) throws(SystemError) -> UInt64 {
+        var count: UInt64 = 0
+        try systemCall("getsockopt", on: direction == .send ? "TLS_TX" : "TLS_RX") {
+            clinux_tls_records(socket, direction == .send ? CLINUX_TLS_TX : CLINUX_TLS_RX, &count)
+        }
+        return count
+    }
+
     private static let answers = Mutex<[CipherSuite: String?]>([:])
 
     /// - Returns: the obstacle, and whether it is the kernel's own: one such as too many open files passes.
     private static func probe(_ suite: CipherSuite) -> (obstacle: String?, isFinal: Bool) {
-        let secret = Secret([UInt8](repeating: 0, count: suite.secretLength))
         do {
-            guard let loopback = try SocketAddress.resolve("127.0.0.1", port: 0).first else {
-                return ("no loopback", false)
-            }
-            let listener = try Socket.listen(on: loopback, backlog: 1)
-            let end = try Socket.connect(to: Socket.local(listener.raw), until: .after(seconds: 5))
-            try install(
-                SessionSecrets(suite: suite, client: secret, server: secret), on: end.raw, role: .client)
+            _ = try bench(suite)
             return (nil, true)
         } catch let error as SystemError {
             let isMissing = error.errno == .noSuchFileOrDirectory || error.errno == .invalidArgument

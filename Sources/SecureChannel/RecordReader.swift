@@ -18,8 +18,16 @@ package class RecordReader {
     private var postHandshake = PostHandshake()
     /// The bytes of an alert so far: the kernel hands a record out in pieces where the reader's buffer is small.
     private var alert: [UInt8] = []
-    /// Has the sending half answer a KeyUpdate; called where the peer asked for it.
-    var onKeyUpdateRequested: () -> Void = {}
+    /// Has the sending half send a KeyUpdate before its next message, and ask for the peer's where that is wanted.
+    var sendKeyUpdate: (_ requested: Bool) -> Void = { _ in }
+    /// Nil in cleartext.
+    var keys: KeyUse?
+    /// The peer was asked for another key than the one in use.
+    private var hasAsked = false
+    /// KeyUpdates since the last data.
+    private var keyUpdatesInRow = 0
+    /// As many as others take (BoringSSL): each costs the derivation of a key, and in the kernel layer an upcall.
+    private static let keyUpdateLimit = 32
 
     init() {}
 
@@ -57,19 +65,38 @@ package class RecordReader {
             try postHandshake.receive(bytes) { message throws(ChannelError) in
                 // A ticket would be for resumption, which RFC 9289 has no use for here.
                 guard case .keyUpdate(let asked) = message else { return }
+                keyUpdatesInRow += 1
+                guard keyUpdatesInRow <= Self.keyUpdateLimit else {
+                    throw .violation(.unexpectedMessage, "\(keyUpdatesInRow) KeyUpdates and no data between them")
+                }
                 try rekey()
+                hasAsked = false
+                keys?.hasChanged(.receive)
+                // Who sends them takes them.
+                keys?.allow()
                 requested = asked
             }
-            if requested { onKeyUpdateRequested() }
+            if requested { sendKeyUpdate(false) }
         default:
             throw .violation(.unexpectedMessage, "a record of type \(type)")
         }
     }
 
-    /// A handshake message that has begun must go on in the next record (RFC 8446 section 5.1).
-    func checkMayBeData() throws(ChannelError) {
+    /// Data came: so many bytes. A handshake message that has begun must go on in the next record (RFC 8446 section 5.1).
+    func isData(_ count: Int) throws(ChannelError) {
+        if count > 0 { keyUpdatesInRow = 0 }
         if postHandshake.isInsideMessage {
             throw .violation(.unexpectedMessage, "application data inside a handshake message")
         }
+    }
+
+    /// So many records came under the key in use: where they are enough, the peer is asked for another key.
+    func watchKey(_ records: UInt64) {
+        guard let keys, records >= keys.limits.records else { return }
+        // A peer that was asked has as many again to do it.
+        if hasAsked && records / 2 < keys.limits.records { return }
+        guard !hasAsked && keys.mayUpdate else { return keys.isWorn(.receive) }
+        hasAsked = true
+        sendKeyUpdate(true)
     }
 }

@@ -20,6 +20,9 @@ class RecordWriter {
     /// Takes a record of another content type; ``drain()`` sends it.
     func pushControl(type: UInt8, _ bytes: [UInt8]) throws(ChannelError) -> Progress { fatalError("abstract") }
 
+    /// Records under the key in use: exactly, or below `limit` an upper bound.
+    func records(limit: UInt64) -> UInt64 { 0 }
+
     /// Starts to use the next key, behind the KeyUpdate that was just taken and drained.
     func rekey() throws(ChannelError) { fatalError("abstract") }
 }

@@ -51,7 +51,13 @@ package final class Sender: @unchecked Sendable {
     /// The first of the controls was given to the writer and is not wholly sent.
     private var controlTaken = false
 
-    init(_ writer: RecordWriter) { self.writer = writer }
+    /// Nil in cleartext.
+    private let keys: KeyUse?
+
+    init(_ writer: RecordWriter, _ keys: KeyUse?) {
+        self.writer = writer
+        self.keys = keys
+    }
 
     /// Queues a message.
     ///
@@ -84,11 +90,33 @@ package final class Sender: @unchecked Sendable {
     }
 
     /// Has a KeyUpdate sent before the next message, whenever that is: what RFC 8446 section 4.6.3 asks of who was asked.
-    func deferKeyUpdate() {
+    ///
+    /// - Parameter requested: whether the peer is asked to do the same.
+    func deferKeyUpdate(requested: Bool) {
         queue.withLock { queue in
-            for case .keyUpdate in queue.controls { return }
-            queue.controls.append(.keyUpdate(requested: false))
+            for control in queue.controls {
+                switch control {
+                case .keyUpdate(let asks): if asks || !requested { return }
+                // The connection ends.
+                case .alert: return
+                }
+            }
+            queue.controls.append(.keyUpdate(requested: requested))
         }
+    }
+
+    /// Looks at how many records the key has: where they are enough, has the next message sent under the next key.
+    ///
+    /// - Throws: ``ChannelError/keyUsedUp`` where there can be no next key, and this one has had as many as it may.
+    private func watchKey() throws(ChannelError) {
+        guard let keys else { return }
+        let records = writer.records(limit: keys.limits.records)
+        guard records >= keys.limits.records else { return }
+        if !keys.isSendingWorn {
+            if keys.mayUpdate { return deferKeyUpdate(requested: false) }
+            keys.isWorn(.send)
+        }
+        guard records < keys.limits.most else { throw .keyUsedUp }
     }
 
     private func become(_ body: (inout Queue) -> Void) throws(ChannelError) -> Bool {
@@ -131,6 +159,7 @@ package final class Sender: @unchecked Sendable {
                         current = cursor
                         return .blocked
                     }
+                    try watchKey()
                     if writer.taken - start >= budget { return .budget }
                     continue
                 }
@@ -226,7 +255,10 @@ package final class Sender: @unchecked Sendable {
         queue.withLock { queue in
             if !queue.controls.isEmpty { queue.controls.removeFirst() }
         }
-        if case .keyUpdate = control { try writer.rekey() }
+        if case .keyUpdate = control {
+            try writer.rekey()
+            keys?.hasChanged(.send)
+        }
         return true
     }
 }

@@ -10,10 +10,12 @@ final class SocketRecordReader: RecordReader {
     /// Nil in cleartext.
     private let rekeyer: (any Rekeyer)?
     private var isTLS: Bool { rekeyer != nil }
+    private var count: KernelRecordCount
 
     init(socket: SharedDescriptor, rekeyer: (any Rekeyer)?) {
         self.socket = socket
         self.rekeyer = rekeyer
+        count = KernelRecordCount(socket, .receive)
     }
 
     override func receive(into buffer: UnsafeMutableRawBufferPointer) throws(ChannelError) -> Received {
@@ -37,7 +39,7 @@ final class SocketRecordReader: RecordReader {
                     ended = true
                     return .end
                 }
-                try checkMayBeData()
+                try came(count)
                 return .bytes(count)
             }
             try control(
@@ -64,7 +66,9 @@ final class SocketRecordReader: RecordReader {
             if isTLS { return try receiveCopying(count, to: file, at: offset) }
             ended = true
             return .end
-        case .moved(let count): return .bytes(count)
+        case .moved(let count):
+            try came(count)
+            return .bytes(count)
         case .blocked: return .blocked
         case .fileFailed(let count, let error): return .fileFailed(count, error)
         }
@@ -141,5 +145,16 @@ final class SocketRecordReader: RecordReader {
         }
     }
 
-    override func rekey() throws(ChannelError) { try rekeyer?.rekey(.receive) }
+    /// Data came, by one call.
+    private func came(_ bytes: Int) throws(ChannelError) {
+        guard let keys else { return }
+        count.moved(bytes)
+        watchKey(count.records(limit: keys.limits.records))
+        try isData(bytes)
+    }
+
+    override func rekey() throws(ChannelError) {
+        try rekeyer?.rekey(.receive)
+        count.begin()
+    }
 }

@@ -13,10 +13,12 @@ final class SocketRecordWriter: RecordWriter {
     /// Whether a file goes a record at a time: see ``stepAside()``.
     private var isSliced = false
     private var control: (type: UInt8, bytes: [UInt8])?
+    private var count: KernelRecordCount
 
     init(socket: SharedDescriptor, rekeyer: (any Rekeyer)?) {
         self.socket = socket
         self.rekeyer = rekeyer
+        count = KernelRecordCount(socket, .send)
     }
 
     override func push(_ cursor: inout MessageCursor, more: Bool) throws(ChannelError) -> Progress {
@@ -64,6 +66,7 @@ final class SocketRecordWriter: RecordWriter {
 
     private func took(_ count: Int, more: Bool) {
         taken += count
+        self.count.moved(count)
         open = more ? (open + count) % Record.maximumPlaintext : 0
     }
 
@@ -95,6 +98,7 @@ final class SocketRecordWriter: RecordWriter {
         // A control record is taken whole or not at all.
         guard count != nil else { return .blocked }
         control = nil
+        self.count.moved(0)
         return .done
     }
 
@@ -105,11 +109,18 @@ final class SocketRecordWriter: RecordWriter {
         return .done
     }
 
-    override func rekey() throws(ChannelError) { try rekeyer?.rekey(.send) }
+    override func records(limit: UInt64) -> UInt64 { rekeyer == nil ? 0 : count.records(limit: limit) }
+
+    override func rekey() throws(ChannelError) {
+        try rekeyer?.rekey(.send)
+        count.begin()
+    }
 }
 
 /// Gives the kernel the next key of one direction. The engine has no secrets in the kernel layer: whoever has them does it.
 package protocol Rekeyer: AnyObject, Sendable {
+    /// Whether ``rekey(_:)`` can be expected to do it: the kernel can, and who has the secrets is there.
+    var isReady: Bool { get }
     /// - Throws: ``ChannelError/cannotRekey(_:)`` with the reason.
     func rekey(_ direction: RekeyDirection) throws(ChannelError)
 }

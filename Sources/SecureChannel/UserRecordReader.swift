@@ -152,6 +152,7 @@ final class UserRecordReader: RecordReader {
     /// Opens every record that is whole, up to one that is not application data and changes what follows.
     private func openRecords() throws(ChannelError) {
         guard let block else { return }
+        defer { watchKey(cipher.sequence) }
         while filled - unopened >= Record.headerLength && !ended {
             let record = block.start + unopened
             let type = record.load(as: UInt8.self)
@@ -179,7 +180,7 @@ final class UserRecordReader: RecordReader {
             }
             let inner = block.bytes[end - 1]
             if inner == Record.ContentType.applicationData {
-                try checkMayBeData()
+                try isData(content)
                 if content > 0 { segments.append(Segment(start: start, count: content)) }
             } else {
                 try control(

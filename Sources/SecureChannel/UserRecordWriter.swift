@@ -145,6 +145,8 @@ final class UserRecordWriter: RecordWriter {
         return .done
     }
 
+    override func records(limit: UInt64) -> UInt64 { cipher.sequence }
+
     override func rekey() throws(ChannelError) {
         secret = KeySchedule.next(secret, suite: suite)
         cipher = RecordCipher(TrafficKeys(secret, suite: suite), sealing: true)

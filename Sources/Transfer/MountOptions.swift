@@ -1,5 +1,6 @@
 import Glibc
 import RPC
+import SecureChannel
 
 /// What stands behind `-o`, in the words of mount_nfs and nfs(5): comma-separated, the last of a kind counts.
 package struct MountOptions: Sendable, Equatable {
@@ -58,6 +59,8 @@ package struct MountOptions: Sendable, Equatable {
     package var key: String?
     /// `tlscd=`: the socket of a running tlscd.
     package var daemon: String?
+    /// `keyrecords=`: TLS records under one key; nil: ``KeyLimits/client``.
+    package var keyRecords: UInt64?
 
     /// The options whose value is a path.
     package static let namesOfFiles: Set<String> = ["cafile", "cert", "key", "tlscd"]
@@ -123,6 +126,7 @@ package struct MountOptions: Sendable, Equatable {
         case "cert": certificate = try text(name, value)
         case "key": key = try text(name, value)
         case "tlscd": daemon = try text(name, value)
+        case "keyrecords": keyRecords = UInt64(try number(name, value, KeyLimits.settable))
         default: throw UsageError("option '\(name)' is not known")
         }
     }

@@ -31,6 +31,7 @@ package final class Remote: Sendable {
     }
 
     init(session: Session, export: String, root: FileHandle, sizes: TransferSizes) {
+        session.mounted(root)
         self.session = session
         self.export = export
         self.root = root

@@ -14,6 +14,10 @@ package final class Session: Sendable {
     let securer: ClientSecurer?
     private let connector: Connector
     private let connections: Mutex<[Connection?]>
+    /// Connections that take no more calls and have some in flight.
+    private let leaving = Mutex<[Client]>([])
+    /// The root of what is mounted, for CAPABILITIES of XFER; nil: nothing is, or the extra program is not to be used.
+    private let root = Mutex<FileHandle?>(nil)
     private let opening: [Limiter]
     /// Until when connections that could not be made are not tried again while there are others.
     private let failures: Mutex<[Deadline?]>
@@ -76,6 +80,8 @@ package final class Session: Sendable {
         self.options = options
         let patience = min(30, Double(options.timeout) / 10)
         connector = Connector(patience: patience, reservedPort: options.reservedPort)
+        var daemon = daemon
+        if let limit = options.keyRecords { daemon?.keyLimits = KeyLimits(records: limit) }
         securer =
             options.protection == .cleartext
             ? nil
@@ -113,8 +119,8 @@ package final class Session: Sendable {
     }
 
     private func drop() {
-        let open = connections.withLock { $0.compactMap { $0 } }
-        for connection in open { connection.client.fail(.channel(.closed)) }
+        let open = connections.withLock { $0.compactMap { $0?.client } } + leaving.withLock { $0 }
+        for client in open { client.fail(.channel(.closed)) }
     }
 
     /// Who the server's certificate says it is; nil in cleartext and before there was a connection.
@@ -128,9 +134,9 @@ package final class Session: Sendable {
     package func close() {
         let open = connections.withLock { connections in
             defer { connections = Array(repeating: nil, count: connections.count) }
-            return connections.compactMap { $0 }
+            return connections.compactMap { $0?.client }
         }
-        for connection in open { connection.client.close() }
+        for client in open + leaving.withLock({ $0 }) { client.close() }
     }
 
     /// A connection to call on, made if there is none.
@@ -144,9 +150,12 @@ package final class Session: Sendable {
         defer { opening[index].release() }
         // Another task may have made it meanwhile, or have found that it cannot be made.
         if let usable = usable(index) { return usable }
+        let worn = own(index)
+        if let worn, await keysMayChange(worn.client) { return worn }
         do throws(TransferError) {
             let connection = try await open(index)
             failures.withLock { $0[index] = nil }
+            if let worn { leave(worn.client) }
             return connection
         } catch {
             // One connection fewer is no loss of the server.
@@ -161,10 +170,43 @@ package final class Session: Sendable {
 
     /// The connection of a number, or another one while that cannot be made.
     private func usable(_ index: Int) -> Connection? {
-        let own = connections.withLock { $0[index] }
-        if let own, own.client.failure == nil { return own }
+        if let own = own(index), !own.client.channel.isWorn { return own }
         guard let rest = failures.withLock({ $0[index] }), !rest.hasPassed else { return nil }
         return anyUsable
+    }
+
+    private func own(_ index: Int) -> Connection? {
+        connections.withLock { $0[index] }.flatMap { $0.client.failure == nil ? $0 : nil }
+    }
+
+    /// Has the calls in flight end on their connection, and no others begin on it.
+    private func leave(_ client: Client) {
+        leaving.withLock { leaving in
+            leaving.removeAll { $0.isOver }
+            leaving.append(client)
+        }
+        client.leave()
+    }
+
+    /// Tells that something is mounted.
+    func mounted(_ root: FileHandle) {
+        guard options.usesXfer else { return }
+        self.root.withLock { if $0 == nil { $0 = root } }
+    }
+
+    /// Asks the server whether it takes KeyUpdates on a connection that is worn: then that is used further, each key until
+    /// it has protected what it should. Whom they are strange to, such as Linux's own server, they would cut off.
+    private func keysMayChange(_ client: Client) async -> Bool {
+        guard client.channel.takesKeyUpdates, let root = root.withLock({ $0 }),
+            let arguments = try? Xfer.Capabilities.encode(root),
+            let reply = try? await client.call(
+                program: Xfer.program, version: Xfer.version, procedure: Xfer.Capabilities.number.rawValue,
+                arguments: arguments),
+            case .success(let server)? = reply.results.withUnsafeBytes({ Xfer.Capabilities.decodeReply($0) }),
+            server.takesKeyUpdates
+        else { return false }
+        client.channel.allowKeyUpdates()
+        return true
     }
 
     private var anyUsable: Connection? {
@@ -287,6 +329,13 @@ package final class Session: Sendable {
                 return reply
             } catch let error as RPCError {
                 switch error {
+                case .left:
+                    // Chosen in the moment when it was left for a new one.
+                    bandwidth?.giveBack(bytes)
+                    continue
+                case .closedByPeer where interruption.phase == .none && used?.client.wasServed ?? false:
+                    // In good order, as a server does whose key has protected enough: the next one, without a word.
+                    continue
                 case .channel(.fileTruncated) where payload != nil:
                     // Not necessarily this call's file: its caller looks and knows.
                     try checkSource(payload, localName ?? subject)

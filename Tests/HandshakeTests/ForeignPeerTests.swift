@@ -131,11 +131,47 @@ import Testing
         #expect(try foreign.value() == Array("fourfive".utf8))
     }
 
+    /// This end's KeyUpdates at the limit of its key, and those it asks for at the limit of the peer's.
+    @Test(arguments: TestedLayers.canKernelRekey ? [Channel.Layer.user, .kernel] : [.user], [Channel.Role.client, .server])
+    func keyLimitsWithOpenSSL(_ layer: Channel.Layer, _ role: Channel.Role) throws {
+        let daemon = try TestDaemon(
+            role, role == .client ? try credentials.clientHandshaker() : try credentials.serverHandshaker())
+        let peer = try ForeignPeer(
+            role == .client ? .server : .client, role == .client ? credentials.server : credentials.client,
+            on: role == .client ? link.server : link.client)
+        // 62 records, and their answer; the limit is 64.
+        let bytes = pattern(1_000_000)
+        let foreign = try Running { () -> Bool in
+            guard peer.handshake() else { throw Unexpected("OpenSSL's handshake failed") }
+            for _ in 0..<6 {
+                guard peer.read(4 + bytes.count) == Array("head".utf8) + bytes, peer.write(bytes) else { return false }
+            }
+            return true
+        }
+        var engine = daemon.engine(RecordLayerChoice(layer))
+        engine.keyLimits = KeyLimits(records: 64)
+        let channel = try engine.secure(
+            role == .client ? link.client : link.server,
+            HandshakeRequest(peerName: "files.example", mutual: false, deadline: .after(seconds: 10))
+        ).channel
+        #expect(channel.takesKeyUpdates)
+        channel.allowKeyUpdates()
+        for _ in 0..<6 {
+            try channel.send(message(bytes), until: .after(seconds: 20))
+            let file = TestFile()
+            #expect(try Receiving.file(bytes.count, from: channel, to: file.raw).failures.isEmpty)
+            #expect(try file.contents == bytes)
+        }
+        #expect(try foreign.value())
+        #expect(channel.keyChanges.sending >= 3 && channel.keyChanges.receiving >= 2 && !channel.isWorn)
+    }
+
     /// A daemon that is gone cannot rekey for the kernel, and that is the reason given.
     @Test func rekeyWithoutTheDaemon() throws {
         guard TestedLayers.canKernelRekey else { return }
         let daemon = try TestDaemon(.server, FakeHandshaker())
         let channel = try daemon.secure(link.server, .kernel).channel
+        #expect(channel.takesKeyUpdates)
         try daemon.stop()
         let peer = RawPeer(link.client, TestSecrets.make(.aes128GCM), .client)
         try peer.sendKeyUpdate()

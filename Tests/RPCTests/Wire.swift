@@ -136,12 +136,13 @@ final class TestProgram: Program {
 struct TestSecurer: ConnectionSecurer {
     var layer = Channel.Layer.user
     var failure: String?
+    var limits = KeyLimits.server
 
     struct Failed: Error, CustomStringConvertible { let description: String }
 
     func secure(_ socket: SharedDescriptor, peerAddress: String) throws -> (Channel, Peer.Protection) {
         if let failure { throw Failed(description: failure) }
-        return (try TestSecrets.channel(layer, socket, TestSecrets.make(.aes128GCM), .server), .tls)
+        return (try TestSecrets.channel(layer, socket, TestSecrets.make(.aes128GCM), .server, limits), .tls)
     }
 }
 

@@ -66,11 +66,11 @@ import Testing
         let secrets = SessionSecrets(
             suite: .aes128GCM, client: Secret(bytes(Self.published[3].secret)),
             server: Secret(bytes(Self.published[2].secret)))
-        let client = Channel.user(link.client, secrets: secrets, role: .client, session: link.client)
+        let client = Channel.user(link.client, secrets: secrets, role: .client, limits: .client, session: link.client)
         try client.send(OutboundMessage(head: Array(0..<50)))
         #expect(try receiveAll(published.count, on: link.server.raw) == published)
         // And the other way: the published bytes are what the server's end opens.
-        let server = Channel.user(link.server, secrets: secrets, role: .server, session: link.server)
+        let server = Channel.user(link.server, secrets: secrets, role: .server, limits: .server, session: link.server)
         try sendAll(published, on: link.client.raw)
         #expect(try Receiving.bytes(50, from: server) == Array(0..<50))
     }

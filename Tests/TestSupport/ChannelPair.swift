@@ -10,12 +10,13 @@ package final class ChannelPair: Sendable {
     package let server: Channel
 
     package init(
-        _ client: Channel.Layer, _ server: Channel.Layer, suite: CipherSuite = .aes128GCM
+        _ client: Channel.Layer, _ server: Channel.Layer, suite: CipherSuite = .aes128GCM,
+        limits: (client: KeyLimits, server: KeyLimits) = (.client, .server)
     ) throws {
         link = try Link()
         secrets = TestSecrets.make(suite)
-        self.client = try TestSecrets.channel(client, link.client, secrets, .client)
-        self.server = try TestSecrets.channel(server, link.server, secrets, .server)
+        self.client = try TestSecrets.channel(client, link.client, secrets, .client, limits.client)
+        self.server = try TestSecrets.channel(server, link.server, secrets, .server, limits.server)
     }
 
     package convenience init(_ layers: LayerPair, suite: CipherSuite = .aes128GCM) throws {
@@ -33,14 +34,15 @@ package enum TestSecrets {
 
     /// One end.
     package static func channel(
-        _ layer: Channel.Layer, _ socket: SharedDescriptor, _ secrets: SessionSecrets, _ role: Channel.Role
+        _ layer: Channel.Layer, _ socket: SharedDescriptor, _ secrets: SessionSecrets, _ role: Channel.Role,
+        _ limits: KeyLimits = .server
     ) throws -> Channel {
         switch layer {
         case .cleartext: return .cleartext(socket)
-        case .user: return .user(socket, secrets: secrets, role: role, session: socket)
+        case .user: return .user(socket, secrets: secrets, role: role, limits: limits, session: socket)
         case .kernel:
             try KernelTLS.install(secrets, on: socket.raw, role: role)
-            return .kernel(socket, rekeyer: DirectRekeyer(socket, secrets, role))
+            return .kernel(socket, rekeyer: DirectRekeyer(socket, secrets, role), limits: limits)
         }
     }
 }
@@ -57,6 +59,8 @@ package final class DirectRekeyer: Rekeyer {
         keys = Mutex(
             role == .client ? (secrets.client, secrets.server) : (secrets.server, secrets.client))
     }
+
+    package var isReady: Bool { KernelTLS.canRekey }
 
     package func rekey(_ direction: RekeyDirection) throws(ChannelError) {
         do throws(SystemError) {

@@ -96,6 +96,8 @@ int clinux_tls_attach(int socket);
 // TLS_TX or TLS_RX, version TLS 1.3: `key` has the cipher's length, `iv` the 12 bytes of RFC 8446 section 7.3
 int clinux_tls_install(int socket, enum clinux_tls_direction direction, enum clinux_tls_cipher cipher, const uint8_t *key,
                        const uint8_t iv[12], uint64_t sequence);
+// How many records went through one direction under its key: the sequence number of getsockopt(TLS_TX | TLS_RX)
+int clinux_tls_records(int socket, enum clinux_tls_direction direction, uint64_t *records);
 // send(2) of one record of another content type than application data: TLS_SET_RECORD_TYPE
 ssize_t clinux_tls_send_record(int socket, uint8_t type, const void *bytes, size_t length, int flags);
 // recv(2) with the content type of the record the bytes came from: TLS_GET_RECORD_TYPE. `type` is 23 where the kernel named none.

@@ -5,7 +5,9 @@ import RPC
 
 extension Request {
     /// CAPABILITIES of xfer.x.
-    func capabilities(_ arguments: UnsafeRawBufferPointer) -> Answer {
+    ///
+    /// - Parameter peer: of the connection that it is asked on.
+    func capabilities(_ peer: Peer, _ arguments: UnsafeRawBufferPointer) -> Answer {
         guard let handle = FileHandle.decode(arguments, nfs_fh3()) else { return .garbageArguments }
         do throws(NFSStatus) {
             _ = try server.file(handle)
@@ -14,7 +16,8 @@ extension Request {
                 .success(
                     .init(
                         algorithms: ChecksumAlgorithm.allCases.reduce(0) { $0 | 1 << ($1.rawValue - 1) },
-                        isWritable: !caller.options.readOnly, putMaximum: FileServer.putMaximum,
+                        isWritable: !caller.options.readOnly, takesKeyUpdates: peer.takesKeyUpdates(),
+                        putMaximum: FileServer.putMaximum,
                         digestMaximum: FileServer.digestMaximum, rangeMaximum: FileServer.rangeMaximum,
                         segmentMaximum: UInt32(Xfer.segmentLimit))))
         } catch {

@@ -32,7 +32,7 @@ package struct XferProgram: Program {
         }
         return switch procedure {
         case .null: .results([])
-        case .capabilities: request.capabilities(arguments)
+        case .capabilities: request.capabilities(call.peer, arguments)
         case .checksum: request.checksum(arguments)
         case .put: request.put(RequestKey(call, arguments: arguments), arguments)
         case .publish:

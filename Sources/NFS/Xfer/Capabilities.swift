@@ -10,6 +10,8 @@ extension Xfer {
             package var algorithms: UInt32
             /// The caller may change what is in the export.
             package var isWritable: Bool
+            /// The server takes a KeyUpdate on the connection that this was asked on.
+            package var takesKeyUpdates: Bool
             /// Bytes of data that a PUT may have.
             package var putMaximum: UInt32
             /// Digests in one reply to CHECKSUM.
@@ -20,11 +22,12 @@ extension Xfer {
             package var segmentMaximum: UInt32
 
             package init(
-                algorithms: UInt32, isWritable: Bool, putMaximum: UInt32, digestMaximum: UInt32, rangeMaximum: UInt64,
-                segmentMaximum: UInt32
+                algorithms: UInt32, isWritable: Bool, takesKeyUpdates: Bool = false, putMaximum: UInt32,
+                digestMaximum: UInt32, rangeMaximum: UInt64, segmentMaximum: UInt32
             ) {
                 self.algorithms = algorithms
                 self.isWritable = isWritable
+                self.takesKeyUpdates = takesKeyUpdates
                 self.putMaximum = putMaximum
                 self.digestMaximum = digestMaximum
                 self.rangeMaximum = rangeMaximum
@@ -47,6 +50,7 @@ extension Xfer.Capabilities {
         return .success(
             Success(
                 algorithms: resok.algorithms, isWritable: resok.properties & UInt32(XFER_WRITABLE) != 0,
+                takesKeyUpdates: resok.properties & UInt32(XFER_KEYUPDATE) != 0,
                 putMaximum: resok.putmax, digestMaximum: resok.digestsmax, rangeMaximum: UInt64(resok.rangemax),
                 segmentMaximum: resok.segmentsmax))
     }
@@ -57,7 +61,9 @@ extension Xfer.Capabilities {
         case .success(let success):
             wire.status = NFS3_OK
             wire.CAPABILITIESres_u.resok = CAPABILITIESresok(
-                algorithms: success.algorithms, properties: success.isWritable ? UInt32(XFER_WRITABLE) : 0,
+                algorithms: success.algorithms,
+                properties: (success.isWritable ? UInt32(XFER_WRITABLE) : 0)
+                    | (success.takesKeyUpdates ? UInt32(XFER_KEYUPDATE) : 0),
                 putmax: success.putMaximum, digestsmax: success.digestMaximum,
                 rangemax: CProtocol.uint64(success.rangeMaximum), segmentsmax: success.segmentMaximum)
         case .failure(let status, _): wire.status = status.wire
