@@ -472,10 +472,16 @@ final class ServerConnection: @unchecked Sendable, MessageHandler {
             return shared.phase != .closed
         }
         guard first else { return }
+        var metadata: Logger.Metadata = ["peer": "\(peerAddress)"]
+        let changes = current.keyChanges
+        if changes != (0, 0) {
+            metadata["keys"] = "changed \(changes.sending) times, the client's \(changes.receiving)"
+        }
         if let reason = current.endedByDaemon() ?? reason {
-            server.log.notice("connection closed", metadata: ["peer": "\(peerAddress)", "reason": "\(reason)"])
+            metadata["reason"] = "\(reason)"
+            server.log.notice("connection closed", metadata: metadata)
         } else {
-            server.log.debug("connection ended", metadata: ["peer": "\(peerAddress)"])
+            server.log.debug("connection ended", metadata: metadata)
         }
         current.sender.fail()
         try? server.input.remove(socket.raw)

@@ -13,7 +13,11 @@ import Testing
     /// made again, and no other.
     @Test(arguments: TestedLayers.pairs) func theServerEndsInGoodOrder(_ layers: LayerPair) throws {
         let server = try TestServer(
-            cleartext: false, securer: TestSecurer(layer: layers.server, limits: KeyLimits(records: 64)))
+            cleartext: false, securer: TestSecurer(layer: layers.server, limits: KeyLimits(records: 64))
+        ) {
+            // So that it does not read all calls at once.
+            $0.maximumReplies = 4
+        }
         let wanted = pattern(100_000)
         var left = Array(0..<Self.calls)
         var connections = 0
@@ -44,7 +48,7 @@ import Testing
             client.close()
         }
         // Eight records or so for each reply.
-        #expect((3...12).contains(connections))
+        #expect((3...20).contains(connections))
         #expect(server.program.calls.withLock { $0 } == Self.calls)
         #expect(eventually { server.server.connectionCount == 0 })
     }

@@ -11,6 +11,8 @@ final class MountedSite: Sendable {
         var protection = Protection.mtls
         /// What the export asks for; nil: the same.
         var demanded: Protection?
+        /// Further options of xferd.
+        var xferd: [String] = []
     }
 
     let setup: Setup
@@ -78,13 +80,14 @@ final class MountedSite: Sendable {
     }
 
     private static func start(_ setup: Setup, _ path: String, port: UInt16) throws -> (RunningProgram, UInt16) {
-        let xferd = try RunningProgram([
-            Programs.path("xferd"), "--export",
-            "/data=\(path)/data,rw,no_root_squash,cleartext_mount,xprtsec=\((setup.demanded ?? setup.protection).rawValue)",
-            "--listen", "127.0.0.1:\(port)", "--tlssd", path + "/tlssd.sock", "--state", path + "/state",
-            "--record-layer", setup.layer.rawValue,
-            "--announce",
-        ])
+        let xferd = try RunningProgram(
+            [
+                Programs.path("xferd"), "--export",
+                "/data=\(path)/data,rw,no_root_squash,cleartext_mount,xprtsec=\((setup.demanded ?? setup.protection).rawValue)",
+                "--listen", "127.0.0.1:\(port)", "--tlssd", path + "/tlssd.sock", "--state", path + "/state",
+                "--record-layer", setup.layer.rawValue,
+                "--announce",
+            ] + setup.xferd)
         guard let port = UInt16(try xferd.line()) else { throw Unexpected("xferd announced no port: \(xferd.output)") }
         return (xferd, port)
     }
