@@ -117,7 +117,7 @@ test-peer: build-tests deps-peer ## in mounts of Linux's own NFS client, and aga
 .PHONY: test-rekey
 test-rekey: build-tests deps-peer ## the KeyUpdate tests on a kernel that can rekey
 	@echo "== on a kernel whose kernel TLS can rekey"
-	@Tests/Lab/peer-lab --kernel unstable --timeout 1200 -- Tests/Lab/run-tests "$(or $(FILTER),KeyUpdate|[Rr]ekey)"
+	@Tests/Lab/peer-lab --kernel unstable --timeout 1200 -- Tests/Lab/run-tests "$(or $(FILTER),[Kk]ey(Update|Limit)|[Rr]ekey)"
 
 .PHONY: bench
 bench: deps-bench build ## xfer beside curl and nginx, scp, rsync, cp (BENCH=options); the report is .build/bench/report.html

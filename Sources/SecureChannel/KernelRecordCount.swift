@@ -12,7 +12,8 @@ struct KernelRecordCount {
     /// At most so many since.
     private var since: UInt64 = 0
 
-    /// Bytes of the shortest record that the kernel makes of many bytes, where its memory is short: a page.
+    /// Bytes of the shortest record that the kernel makes of many bytes, where its memory is short: a page. A peer that makes
+    /// shorter ones is met later; how far its key goes is for it to see to.
     private static let shortest: UInt64 = 4096
 
     init(_ socket: SharedDescriptor, _ direction: RekeyDirection) {

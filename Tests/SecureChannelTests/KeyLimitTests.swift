@@ -64,7 +64,8 @@ import Testing
         let records = try records(channel, peer, messages: 40)
         // Between two messages: behind the one that reaches the limit, and not before it.
         for count in records.dropLast() { #expect((64...80).contains(count), "\(records)") }
-        #expect(records.count >= 4 && channel.keyChanges.sending == records.count - 1)
+        // There may be one more behind the last message.
+        #expect(records.count >= 4 && (0...1).contains(channel.keyChanges.sending - (records.count - 1)))
         #expect(!channel.isWorn)
     }
 
@@ -110,13 +111,20 @@ import Testing
         #expect(records.count == 2 && !channel.isWorn)
     }
 
+    /// Receives so many records of a page and a little.
+    private func take(_ count: Int, _ channel: Channel, _ peer: RawPeer) throws {
+        let bytes = pattern(5000)
+        let sender = try Running { for _ in 0..<count { try peer.sendRecord(bytes) } }
+        #expect(try Receiving.bytes(count * bytes.count, from: channel).count == count * bytes.count)
+        try sender.value()
+    }
+
     /// The receiving half has the peer asked for another key, once, before this end's next message.
     @Test(arguments: KeyUpdateTests.able) func theReceiverAsks(_ layer: Channel.Layer) throws {
         let (channel, peer) = try bench(layer)
         channel.allowKeyUpdates()
         for _ in 0..<2 {
-            for round in 0..<100 { try peer.sendRecord([UInt8(round)]) }
-            #expect(try Receiving.bytes(100, from: channel) == Array(0..<100))
+            try take(100, channel, peer)
             for byte: UInt8 in [7, 8] {
                 try channel.send(OutboundMessage(head: [byte]), until: .after(seconds: 10))
                 if byte == 7 {
@@ -139,8 +147,7 @@ import Testing
         let (channel, peer) = try bench(layer)
         channel.allowKeyUpdates()
         for (sent, isWorn) in [(100, false), (60, true)] {
-            for round in 0..<sent { try peer.sendRecord([UInt8(round)]) }
-            #expect(try Receiving.bytes(sent, from: channel).count == sent)
+            try take(sent, channel, peer)
             #expect(channel.isWorn == isWorn)
         }
     }
