@@ -30,7 +30,9 @@ struct FilePush: FileMover {
         var isDone = false
         defer { progress.end(flight, isDone: isDone) }
         let xfer = try await remote.xfer()
-        if let xfer, xfer.isWritable, before.size <= UInt64(min(xfer.putMaximum, Self.small)) {
+        // One call has no room for holes.
+        let isSparse = rules.sparse && before.size >= SparseRanges.smallestFile && before.used < before.size
+        if let xfer, xfer.isWritable, !isSparse, before.size <= UInt64(min(xfer.putMaximum, Self.small)) {
             let claim = RemotePart.claim(final, in: target, on: remote)
             _ = try await rules.withOwner(attributes(before)) {
                 try await remote.put(
