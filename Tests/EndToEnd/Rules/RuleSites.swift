@@ -25,8 +25,10 @@ final class SharedRuleSite: RuleSite {
     var rulesLocal: String { site.local }
     var nextTrial: Int { trials.add(1, ordering: .relaxed).newValue }
 
-    func runRule(_ command: String, _ arguments: [String]) throws -> Ended {
-        try site.start(command, options + arguments, options: "tlscd=\(socket)").wait()
+    var rulesPort: UInt16 { site.port }
+
+    func startRule(_ command: String, _ arguments: [String], port: UInt16) throws -> RunningProgram {
+        try site.start(command, options + arguments, options: "tlscd=\(socket)", port: port)
     }
 
     /// The same as user 65534.
@@ -74,16 +76,21 @@ extension RuleCase {
         _ operation: RuleOperation, isPlanned: Bool = true, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         let site = try #require(RuleSiteTrait.site)
-        // A sync is planned by the same code as a get or a put of the same direction.
-        let problems = try problems(
-            operation, on: site, number: site.nextTrial, isPlanned: isPlanned && operation.isSync)
+        let problems = try problems(operation, on: site, number: site.nextTrial, isPlanned: isPlanned)
         #expect(problems == [], "\(name), \(operation.rawValue)", sourceLocation: sourceLocation)
     }
 }
 
+extension RuleOperation {
+    /// Interrupts a copy this way, and goes on.
+    func checkResumption(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let site = try #require(RuleSiteTrait.site)
+        let problems = try resumptionProblems(on: site, number: site.nextTrial)
+        #expect(problems == [], "\(rawValue)", sourceLocation: sourceLocation)
+    }
+}
+
 extension RuleCase {
-    /// Each rule each way.
-    static let ways = all.flatMap { rule in rule.operations.map { (rule, $0) } }
     static let checksums = ways.filter { $0.0.name.contains("--checksum") }
     /// A few of them, each way once in a while.
     static let some = all.enumerated().filter { $0.offset % 5 == 1 }.map { number, rule in

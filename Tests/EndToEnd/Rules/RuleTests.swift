@@ -18,7 +18,22 @@ extension Trait where Self == ConditionTrait {
 /// With a server that has no extra program.
 @Suite(.notInTheLab, RuleSiteTrait(layer: .user, xferd: ["--no-xfer"])) struct RulesWithoutXferTests {
     @Test(arguments: RuleCase.ways) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
-        try rule.check(operation, isPlanned: false)
+        try rule.check(operation)
+    }
+}
+
+/// An interrupted copy each way. One at a time: a user's next process goes on with what a killed one has left, and others
+/// of that user would be next.
+@Suite(.serialized, .notInTheLab, RuleSiteTrait(layer: .user)) struct ResumptionTests {
+    @Test(arguments: RuleOperation.allCases) func goesOn(_ operation: RuleOperation) throws {
+        try operation.checkResumption()
+    }
+}
+
+/// With a server that has no extra program.
+@Suite(.serialized, .notInTheLab, RuleSiteTrait(layer: .user, xferd: ["--no-xfer"])) struct ResumptionWithoutXferTests {
+    @Test(arguments: RuleOperation.allCases) func goesOn(_ operation: RuleOperation) throws {
+        try operation.checkResumption()
     }
 }
 

@@ -27,6 +27,8 @@ package struct RuleCase: Sendable {
     var status: Int32 = 0
     /// Of what goes to standard error.
     var words: [String] = []
+    /// Bytes a second: a further run, of everything, keeps to this `--limit`.
+    var limit: Int?
     package var operations = RuleOperation.allCases
 
     init(
@@ -49,44 +51,29 @@ package struct RuleCase: Sendable {
     }
 }
 
-/// Where rules are tried: a server's directory, one of this machine, and an xfer that knows how to reach the one.
-package protocol RuleSite: Sendable {
-    /// The server's, on this machine's disk, and as its clients name it.
-    var rulesRemote: (directory: String, place: String) { get }
-    var rulesLocal: String { get }
-    /// Runs a command in ``rulesLocal``.
-    func runRule(_ command: String, _ arguments: [String]) throws -> Ended
-}
-
 extension RuleCase {
+    /// Each rule each way.
+    package static let ways = all.flatMap { rule in rule.operations.map { (rule, $0) } }
+
     /// Tries it.
     ///
     /// - Parameters:
     ///   - number: no other trial of the site has it.
     ///   - isPlanned: a dry run comes first.
+    ///   - isRepeated: a second run comes after it.
     /// - Returns: what is wrong.
     package func problems(
-        _ operation: RuleOperation, on site: some RuleSite, number: Int, isPlanned: Bool = true
+        _ operation: RuleOperation, on site: some RuleSite, number: Int, isPlanned: Bool = true,
+        isRepeated: Bool = true
     ) throws -> [String] {
-        let (remote, local) = ("\(site.rulesRemote.directory)/\(number)", "\(site.rulesLocal)/\(number)")
-        try makeTree(remote, [])
-        try makeTree(local, [])
-        let sourcePath = (operation.isFetch ? remote : local) + "/tree"
-        let targetPath = (operation.isFetch ? local : remote) + "/tree"
+        let trial = try RuleTrial(operation, on: site, number: number)
+        let (sourcePath, targetPath) = (trial.source, trial.target)
         try makeTree(sourcePath, source)
         if let target { try makeTree(targetPath, target) }
 
-        var arguments = arguments + (operation.isSync ? [] : named)
-        let there = "\(site.rulesRemote.place)/\(number)"
-        switch operation {
-        case .get: arguments += ["\(there)/tree", "\(number)"]
-        case .put: arguments += ["\(number)/tree", there]
-        case .syncDown: arguments += ["\(there)/tree/", "\(number)/tree"]
-        case .syncUp: arguments += ["\(number)/tree/", "\(there)/tree"]
-        }
-        let command = operation.isSync ? "sync" : operation.rawValue
-        func run(_ option: String) throws -> (lines: [String], ended: Ended) {
-            let ended = try site.runRule(command, [option] + arguments)
+        let arguments = arguments + (operation.isSync ? [] : named) + trial.places
+        func run(_ options: String...) throws -> (lines: [String], ended: Ended) {
+            let ended = try site.runRule(trial.command, options + arguments)
             return (ended.output.split(separator: "\n").map(String.init).sorted(), ended)
         }
         var problems: [String] = []
@@ -109,7 +96,7 @@ extension RuleCase {
         problems += after.problems(expected ?? source)
         problems += FoundTree(sourcePath).changes(since: sourceBefore).map { "the source is another one: \($0)" }
 
-        if let again {
+        if isRepeated, let again {
             let second = try run("-i")
             if second.ended.status != status { problems.append("again: \(second.ended)") }
             if second.lines != again.sorted() { problems.append("again: done \(second.lines)") }
@@ -117,6 +104,23 @@ extension RuleCase {
                 problems += FoundTree(targetPath).changes(since: after).map { "again: has touched: \($0)" }
             }
         }
+        if let limit {
+            let limited = try run("--limit", "\(limit)", "--ignore-times", "--json")
+            if let problem = Self.problem(limit, limited.ended, of: source) { problems.append(problem) }
+        }
         return problems
+    }
+
+    /// What its summary says, on a slow machine too: no more bytes than the limit allows for its time, those of 50 ms,
+    /// and those of one call, which may be the largest that carries a whole file.
+    private static func problem(_ limit: Int, _ ended: Ended, of source: [Thing]) -> String? {
+        let sizes = source.map { if case .file(let text) = $0.kind { text.utf8.count } else { 0 } }
+        let summary = ended.output.split(separator: "\n").last { $0.contains("\"summary\"") } ?? ""
+        guard ended.status == 0, let bytes = summary.firstMatch(of: /"bytes":([0-9]+)/).flatMap({ Int($0.output.1) }),
+            let seconds = summary.firstMatch(of: /"seconds":([0-9.]+)/).flatMap({ Double($0.output.1) })
+        else { return "no summary: \(ended)" }
+        if bytes != sizes.reduce(0, +) { return "--limit: \(bytes) bytes were moved" }
+        let most = Double(limit) * (seconds + 0.05) + Double(256 << 10)
+        return Double(bytes) <= most ? nil : "--limit \(limit): \(bytes) bytes in \(seconds) s"
     }
 }

@@ -47,11 +47,30 @@ extension RuleCase {
             $0.operations = [.syncDown, .syncUp]
         },
         RuleCase(
-            "holes and the disk change nothing else",
+            "-S, --fsync, --jobs, --limit and nconnect= change nothing else",
             [
                 "-S", "--fsync", "--jobs", "2", "--limit", "100M",
                 "-o", "nconnect=2",
             ], from: tree, to: nil, ["new dir   ."] + treeItems),
+        RuleCase(
+            "-S", ["-S"],
+            from: [.directory("", at: 3000), .sparse("small", 200 << 10, "some"), .sparse("large", 3 << 20, "more")],
+            to: nil, ["new dir   .", "new file  small", "new file  large"]),
+        RuleCase(
+            "without -S holes are filled",
+            from: [.directory("", at: 3000), .sparse("small", 200 << 10, "some"), .sparse("large", 3 << 20, "more")],
+            to: nil,
+            gives: [.directory("", at: 3000), .zeros("small", 200 << 10, "some"), .zeros("large", 3 << 20, "more")],
+            ["new dir   .", "new file  small", "new file  large"]
+        ).with { $0.operations = [.get, .put] },
+        RuleCase(
+            "--limit",
+            from: [
+                .directory("", at: 3000), .file("large", String(repeating: "many ", count: 200_000)),
+                .file("small", String(repeating: "few ", count: 30_000)),
+            ],
+            to: nil, ["new dir   .", "new file  large", "new file  small"]
+        ).with { $0.limit = 1_000_000 },
         RuleCase(
             "one job, one connection", ["--jobs", "1", "-o", "nconnect=1"], from: tree, to: nil,
             ["new dir   ."] + treeItems),

@@ -4,6 +4,8 @@ package import Glibc
 package struct Thing: Sendable {
     package enum Kind: Sendable {
         case file(String)
+        /// Zeros with a text in their middle; whether they are a hole.
+        case zeros(Int, around: String, isHole: Bool)
         case directory
         case link(String)
         /// Another name of a file before it.
@@ -22,6 +24,14 @@ package struct Thing: Sendable {
     package static func file(_ path: String, _ text: String, at time: Int? = 1000, mode: UInt32? = 0o644) -> Thing {
         Thing(path: path, kind: .file(text), mode: mode, time: time)
     }
+    /// A file that is all hole but for a text.
+    package static func sparse(_ path: String, _ size: Int, _ text: String) -> Thing {
+        Thing(path: path, kind: .zeros(size, around: text, isHole: true), mode: 0o644, time: 1000)
+    }
+    /// The same with zeros that take their room on the disk.
+    package static func zeros(_ path: String, _ size: Int, _ text: String) -> Thing {
+        Thing(path: path, kind: .zeros(size, around: text, isHole: false), mode: 0o644, time: 1000)
+    }
     package static func directory(_ path: String, at time: Int? = 2000, mode: UInt32? = 0o755) -> Thing {
         Thing(path: path, kind: .directory, mode: mode, time: time)
     }
@@ -30,6 +40,9 @@ package struct Thing: Sendable {
         Thing(path: path, kind: .hardLink(first))
     }
     package static func fifo(_ path: String) -> Thing { Thing(path: path, kind: .fifo, mode: 0o600, time: 1000) }
+
+    /// Bytes of a sparse file's data, at most.
+    static let most = 64 << 10
 
     /// The path on the disk, ending in NUL.
     static func bytes(_ top: String, _ path: String) -> [CChar] {
@@ -50,7 +63,7 @@ package struct Thing: Sendable {
 }
 
 /// A tree as it is on the disk.
-package struct FoundTree: Sendable, Equatable {
+package struct FoundTree: Sendable {
     package struct Found: Sendable, Equatable {
         var kind: String
         var mode: UInt32
@@ -63,6 +76,8 @@ package struct FoundTree: Sendable, Equatable {
     }
 
     package private(set) var things: [String: Found] = [:]
+    /// Bytes that files take on the disk. A file system may give them out when it likes: no change counts.
+    private var allocated: [String: Int] = [:]
 
     /// - Parameter top: nothing may be there; then there is nothing in it, and no top either.
     package init(_ top: String) { add(top, "") }
@@ -85,6 +100,7 @@ package struct FoundTree: Sendable, Equatable {
             kind: kind, mode: status.st_mode & 0o7777, time: status.st_mtim.tv_sec,
             nanoseconds: status.st_mtim.tv_nsec, inode: UInt64(status.st_ino),
             changed: [status.st_ctim.tv_sec, status.st_ctim.tv_nsec], names: Int(status.st_nlink))
+        allocated[path] = Int(status.st_blocks) * 512
         guard status.st_mode & S_IFMT == S_IFDIR, let listing = opendir(bytes) else { return }
         defer { closedir(listing) }
         while let entry = readdir(listing) {
@@ -97,9 +113,26 @@ package struct FoundTree: Sendable, Equatable {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         if file < 0 { return "?" }
         defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
+        var status = stat()
+        guard fstat(file, &status) == 0 else { return "?" }
+        // One more, in case it has grown.
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size) + 1)
         let count = max(0, read(file, &bytes, bytes.count))
-        return String(decoding: bytes.prefix(count), as: UTF8.self)
+        return text(bytes.prefix(count))
+    }
+
+    /// What is in a file, or which content it is where it is too long for a message.
+    private static func text(_ bytes: ArraySlice<UInt8>) -> String {
+        if bytes.count <= 4096 { return String(decoding: bytes, as: UTF8.self) }
+        var hasher = Hasher()
+        bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+        return "\(bytes.count) bytes, \(hasher.finalize())"
+    }
+
+    private static func text(_ size: Int, around text: String) -> String {
+        var bytes = [UInt8](repeating: 0, count: size)
+        bytes.replaceSubrange(size / 2..<size / 2 + text.utf8.count, with: text.utf8)
+        return self.text(bytes[...])
     }
 
     private static func escaped(_ name: [UInt8]) -> String {
@@ -122,7 +155,13 @@ package struct FoundTree: Sendable, Equatable {
             }
             let kind: String
             switch thing.kind {
-            case .file(let text): kind = "file: \(text)"
+            case .file(let text): kind = "file: \(Self.text(Array(text.utf8)[...]))"
+            case .zeros(let size, let text, let isHole):
+                kind = "file: \(Self.text(size, around: text))"
+                let bytes = allocated[thing.path] ?? 0
+                if isHole ? bytes > Thing.most : bytes < size {
+                    problems.append("'\(thing.path)' takes \(bytes) bytes of the disk for \(size)")
+                }
             case .directory: kind = "directory"
             case .link(let text): kind = "link: \(text)"
             case .fifo: kind = "something else"
@@ -167,11 +206,19 @@ package func makeTree(_ top: String, _ things: [Thing], owner: uid_t? = nil) thr
     for thing in things {
         let path = Thing.bytes(top, thing.path)
         switch thing.kind {
-        case .file(let text):
+        case .file(let text), .zeros(_, around: let text, _):
             let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
             try check(file < 0 ? -1 : 0, thing)
-            _ = Array(text.utf8).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            close(file)
+            defer { close(file) }
+            var start = 0
+            if case .zeros(let size, _, _) = thing.kind {
+                start = size / 2
+                try check(ftruncate(file, size), thing)
+            }
+            let count = Array(text.utf8).withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, start) }
+            try check(count == text.utf8.count ? 0 : -1, thing)
+            // Which blocks it has is known when they are written.
+            if start > 0 { fsync(file) }
         case .directory: if !thing.path.isEmpty { try check(mkdir(path, 0o755), thing) }
         case .link(let text): try check(symlink(text, path), thing)
         case .hardLink(let first): try check(Glibc.link(Thing.bytes(top, first), path), thing)
