@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// SIGKILL at random moments of copies of a mixed tree: of the client, the server and the daemons in turn. What was killed
-/// runs again, the same command as often as it takes. Afterwards the trees are the same and nothing else is there; at no
-/// time has a final name anything but an old or a new content.
+/// SIGKILL at random moments of copies of a mixed tree: of the client, the server and the daemons in turn. What was
+/// killed runs again, the same command as often as it takes. Afterwards the trees are the same, hard links and holes
+/// too, and nothing else is there; at no time has a final name anything but an old or a new content.
 ///
 /// TLSD_KILLS says how many times, TLSD_KILL_SEED where the random numbers begin.
 @Suite(.serialized) struct KillTests {
@@ -43,6 +43,8 @@ private final class KillRun {
     private let seed: UInt64
     private var random: RandomNumbers
     private let tree = MixedTree()
+    /// Hard links, and the numbers of their files.
+    private let furtherNames: [(path: RawPath, index: Int)]
     private let source: RawPath
     private let target: RawPath
     /// Of what each file of the source has.
@@ -71,6 +73,9 @@ private final class KillRun {
         self.target = target
         source = RawPath((direction == .put ? site.local : site.data) + "/tree")
         let tree = tree
+        furtherNames = tree.hardLinks.compactMap { path, file in
+            tree.files.firstIndex { $0.path == file }.map { (path, $0) }
+        }
         checksums = tree.files.map { NameWatcher.checksum(tree.content(of: $0, 1)) }
         try tree.build(1, in: source)
         // The target has old versions of some.
@@ -84,10 +89,7 @@ private final class KillRun {
         watcher = try NameWatcher(target)
         for file in replaced { watcher.allow(file.path, NameWatcher.checksum(tree.content(of: file, 0))) }
         for file in tree.files { watcher.allow(file.path, checksums[file.index]) }
-        for (path, file) in tree.hardLinks {
-            guard let index = tree.files.firstIndex(where: { $0.path == file }) else { continue }
-            watcher.allow(path, checksums[index])
-        }
+        for (path, index) in furtherNames { watcher.allow(path, checksums[index]) }
         for link in tree.links { watcher.allow(link.path, NameWatcher.checksum(linkTo: RawPath(link.texts[1]))) }
         try watcher.begin()
     }
@@ -161,8 +163,8 @@ private final class KillRun {
         isDisturbed = false
         client =
             switch direction {
-            case .put: try site.xfer("put", ["-rp", "tree", "localhost:/data"], isPrivate: isPrivate)
-            case .get: try site.xfer("get", ["-rp", "localhost:/data/tree", "."], isPrivate: isPrivate)
+            case .put: try site.xfer("put", ["-a", "tree", "localhost:/data"], isPrivate: isPrivate)
+            case .get: try site.xfer("get", ["-a", "localhost:/data/tree", "."], isPrivate: isPrivate)
             }
     }
 
@@ -184,13 +186,15 @@ private final class KillRun {
         isAfterAKill = false
         guard ended.status == 0 else { throw Unexpected("the client, which was not killed: \(ended)") }
         copies += 1
-        let differences = try TreeComparison.differences(source, target)
+        let differences = try TreeComparison.differences(
+            source, target, [.modes, .times, .owners, .hardLinks, .holes])
         guard differences.isEmpty else {
             throw Unexpected("source and target differ: \(differences.joined(separator: "; "))")
         }
         for file in tree.files {
             watcher.require(file.path, checksums[file.index])
         }
+        for (path, index) in furtherNames { watcher.require(path, checksums[index]) }
         for link in tree.links {
             watcher.require(link.path, NameWatcher.checksum(linkTo: RawPath(link.texts[linkVersion % 2])))
         }
@@ -206,6 +210,8 @@ private final class KillRun {
             watcher.allow(file.path, checksums[file.index])
             try tree.write(file, version, in: source)
         }
+        for (path, index) in furtherNames { watcher.allow(path, checksums[index]) }
+        try tree.writeHardLinks(in: source)
         linkVersion = version
         for link in tree.links {
             watcher.allow(link.path, NameWatcher.checksum(linkTo: RawPath(link.texts[version % 2])))
