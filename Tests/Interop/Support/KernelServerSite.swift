@@ -15,7 +15,8 @@ final class KernelServerSite: Sendable {
     /// Of rpc.mountd.
     static let mountPort = 20048
 
-    /// Exports `secure` with TLS, `plain` without, and `hidden` to somebody else.
+    /// Exports `secure` with TLS, `plain` without, `hidden` to somebody else, and `relayed` as `secure`, but to clients
+    /// with any port, as a relay has.
     ///
     /// `secure` takes TLS with and without a certificate, as this kernel could not tell one from the other: Debian's
     /// user-mode-linux has no asymmetric keys (add_key(2): ENODEV), in which tlshd gives nfsd the client's certificate.
@@ -24,7 +25,7 @@ final class KernelServerSite: Sendable {
         directory = try Directory(in: "/var/tmp")
         let path = directory.path
         chmod(path, 0o755)
-        for name in ["secure", "plain", "hidden", "local"] { mkdir("\(path)/\(name)", 0o755) }
+        for name in ["secure", "plain", "hidden", "relayed", "local"] { mkdir("\(path)/\(name)", 0o755) }
         pki = try CertificateAuthority.create(at: path + "/pki")
         let server = try pki.issueServer(names: ["localhost", "127.0.0.1"], file: "server", validity: nil)
         client = try pki.issueClient(name: "me", file: "me", validity: nil)
@@ -47,6 +48,7 @@ final class KernelServerSite: Sendable {
             exportfs -i -o rw,\(options),fsid=1,xprtsec=tls:mtls '*:\(path)/secure'
             exportfs -i -o rw,\(options),fsid=2,xprtsec=none '*:\(path)/plain'
             exportfs -i -o ro,\(options),fsid=3 '10.99.0.0/16:\(path)/hidden'
+            exportfs -i -o rw,\(options),fsid=4,xprtsec=tls:mtls,insecure '*:\(path)/relayed'
             rpc.nfsd -V 3 -N 4 4
             """, in: path)
         let mountd = try RunningProgram(["rpc.mountd", "-F", "-N", "4", "-p", "\(Self.mountPort)"])
@@ -63,6 +65,7 @@ final class KernelServerSite: Sendable {
     var secure: String { directory.path + "/secure" }
     var plain: String { directory.path + "/plain" }
     var hidden: String { directory.path + "/hidden" }
+    var relayed: String { directory.path + "/relayed" }
     var local: String { directory.path + "/local" }
     /// What tlshd said.
     var handshakes: String { daemons[1].error }

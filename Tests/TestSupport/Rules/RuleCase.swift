@@ -60,11 +60,9 @@ extension RuleCase {
     /// - Parameters:
     ///   - number: no other trial of the site has it.
     ///   - isPlanned: a dry run comes first.
-    ///   - isRepeated: a second run comes after it.
     /// - Returns: what is wrong.
     package func problems(
-        _ operation: RuleOperation, on site: some RuleSite, number: Int, isPlanned: Bool = true,
-        isRepeated: Bool = true
+        _ operation: RuleOperation, on site: some RuleSite, number: Int, isPlanned: Bool = true
     ) throws -> [String] {
         let trial = try RuleTrial(operation, on: site, number: number)
         let (sourcePath, targetPath) = (trial.source, trial.target)
@@ -96,7 +94,7 @@ extension RuleCase {
         problems += after.problems(expected ?? source)
         problems += FoundTree(sourcePath).changes(since: sourceBefore).map { "the source is another one: \($0)" }
 
-        if isRepeated, let again {
+        if let again {
             let second = try run("-i")
             if second.ended.status != status { problems.append("again: \(second.ended)") }
             if second.lines != again.sorted() { problems.append("again: done \(second.lines)") }
