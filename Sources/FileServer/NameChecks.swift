@@ -15,7 +15,4 @@ extension FileName {
         if let dots, isDots { throw dots }
         return self
     }
-
-    /// `.` or `..`
-    var isDots: Bool { self == "." || self == ".." }
 }

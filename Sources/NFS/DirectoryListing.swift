@@ -61,25 +61,35 @@ package struct DirectoryListing: Hashable, Sendable {
         let length = entries.reduce(Self.overhead(attributes: attributes)) {
             $0 + (plus ? $1.encodedLengthPlus : $1.encodedLength)
         }
-        let arena = XDRArena()
-        defer { withExtendedLifetime(arena) {} }
-        var writer = XDRWriter(capacity: length)
-        var fits = writer.append(NFSStatus.ok.rawValue)
-        fits = fits && writer.append(attributes.wire, xdr_post_op_attr)
-        fits = fits && writer.append(verifier)
-        for entry in entries {
-            fits = fits && writer.append(true)
-            fits = fits && writer.append(entry.fileID)
-            fits = fits && writer.append(entry.name.name(arena), xdr_filename3)
-            fits = fits && writer.append(entry.cookie)
-            guard plus else { continue }
-            fits = fits && writer.append(entry.attributes.wire, xdr_post_op_attr)
-            fits = fits && writer.append(entry.handle.wire(arena), xdr_post_op_fh3)
+        var fits = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: length) { space, count in
+            var writer = ListingWriter(
+                UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(space)[..<length]))
+            write(to: &writer, plus: plus)
+            (fits, count) = (writer.fits, writer.position)
         }
-        fits = fits && writer.append(false)
-        fits = fits && writer.append(endOfDirectory)
         guard fits else { throw XDREncodingError() }
-        return writer.bytes()
+        return bytes
+    }
+
+    private func write(to writer: inout ListingWriter, plus: Bool) {
+        writer.put(NFSStatus.ok.rawValue)
+        writer.put(attributes != nil)
+        if let attributes { writer.put(attributes) }
+        writer.put(verifier)
+        for entry in entries {
+            writer.put(true)
+            writer.put(entry.fileID)
+            entry.name.withBytes { writer.put($0, most: FileName.wireLimit) }
+            writer.put(entry.cookie)
+            guard plus else { continue }
+            writer.put(entry.attributes != nil)
+            if let attributes = entry.attributes { writer.put(attributes) }
+            writer.put(entry.handle != nil)
+            entry.handle?.bytes.withUnsafeBytes { writer.put($0, most: FileHandle.limit) }
+        }
+        writer.put(false)
+        writer.put(endOfDirectory)
     }
 
     /// Server: the results of a failure.
@@ -96,26 +106,31 @@ package struct DirectoryListing: Hashable, Sendable {
         _ results: UnsafeRawBufferPointer, plus: Bool, _ procedure: NFS.ProcedureNumber, _ subject: String
     ) throws(NFSError) {
         let malformed = NFSError(malformed: procedure, subject)
-        var reader = XDRReader(results)
-        guard let status = reader.word().map(NFSStatus.init),
-            let attributes = reader.next(post_op_attr(), xdr_post_op_attr, FileAttributes?.init)
-        else { throw malformed }
+        var reader = ListingReader(results)
+        guard let status = reader.word().map(NFSStatus.init), let hasAttributes = reader.bool() else { throw malformed }
+        let attributes = hasAttributes ? reader.attributes() : nil
+        guard hasAttributes == (attributes != nil) else { throw malformed }
         guard status == .ok else { throw NFSError(status, procedure, subject) }
         guard let verifier = reader.hyper() else { throw malformed }
         var entries: [DirectoryEntry] = []
         while true {
             guard let follows = reader.bool() else { throw malformed }
             guard follows else { break }
-            guard let fileID = reader.hyper(), let name = reader.next(filename3(), xdr_filename3, FileName.init(wire:)),
+            guard let fileID = reader.hyper(), let name = reader.opaque(most: FileName.wireLimit),
                 let cookie = reader.hyper()
             else { throw malformed }
-            var entry = DirectoryEntry(fileID: fileID, name: name, cookie: cookie)
+            var entry = DirectoryEntry(fileID: fileID, name: FileName(name), cookie: cookie)
             if plus {
-                guard let attributes = reader.next(post_op_attr(), xdr_post_op_attr, FileAttributes?.init),
-                    let handle = reader.next(post_op_fh3(), xdr_post_op_fh3, FileHandle?.init)
-                else { throw malformed }
-                entry.attributes = attributes
-                entry.handle = handle
+                guard let hasAttributes = reader.bool() else { throw malformed }
+                if hasAttributes {
+                    guard let attributes = reader.attributes() else { throw malformed }
+                    entry.attributes = attributes
+                }
+                guard let hasHandle = reader.bool() else { throw malformed }
+                if hasHandle {
+                    guard let bytes = reader.opaque(most: FileHandle.limit) else { throw malformed }
+                    entry.handle = FileHandle(Array(bytes))
+                }
             }
             entries.append(entry)
         }

@@ -13,6 +13,9 @@ package struct FileHandle: Hashable, Sendable {
         self.bytes = bytes
     }
 
+    package func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    package static func == (a: FileHandle, b: FileHandle) -> Bool { a.bytes.isSame(as: b.bytes) }
+
     package func wire(_ arena: XDRArena) -> nfs_fh3 {
         var wire = nfs_fh3()
         wire.data.data_len = UInt32(clamping: bytes.count)

@@ -1,4 +1,5 @@
 package import CProtocol
+import Glibc
 
 /// A file's name, or a symbolic link's text: bytes, as the kernel has them, in no particular character set.
 package struct FileName: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
@@ -13,14 +14,41 @@ package struct FileName: Hashable, Sendable, ExpressibleByStringLiteral, CustomS
         self.terminated = terminated
     }
 
+    /// NFS3_MAXNAME of Protocol/nfs3.x: what is decoded has no more.
+    static let wireLimit = Int(NFS3_MAXNAME)
+
     package init(_ string: String) { self.init(string.utf8) }
     package init(stringLiteral value: String) { self.init(value) }
 
     package var bytes: ArraySlice<UInt8> { terminated.dropLast() }
     package var count: Int { terminated.count - 1 }
 
+    // By all bytes at once: the array's own go one by one, and a listing hashes and compares each of its names.
+    package func hash(into hasher: inout Hasher) { terminated.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    package static func == (a: FileName, b: FileName) -> Bool { a.terminated.isSame(as: b.terminated) }
+
+    /// Whether it can name an entry of a directory: not empty, and neither a slash nor a NUL in it.
+    package var isComponent: Bool {
+        guard count > 0 else { return false }
+        return terminated.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            return memchr(base, 0, count) == nil && memchr(base, Int32(UInt8(ascii: "/")), count) == nil
+        }
+    }
+
+    /// `.` or `..`
+    package var isDots: Bool {
+        let dot = UInt8(ascii: ".")
+        return count == 1 && terminated[0] == dot || count == 2 && terminated[0] == dot && terminated[1] == dot
+    }
+
     /// For a person: as UTF-8, with a replacement character for what is not.
     package var description: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The name without its NUL.
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        terminated.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0.dropLast())) }
+    }
 
     /// The name as a C string. One with a NUL inside ends there: check names of the peer's before.
     package func withCString<R, E: Error>(_ body: (UnsafePointer<CChar>) throws(E) -> R) throws(E) -> R {
@@ -63,5 +91,17 @@ package struct DirectoryOperation: Hashable, XDRValue {
 
     package func wire(_ arena: XDRArena) -> diropargs3 {
         diropargs3(dir: directory.wire(arena), name: name.name(arena))
+    }
+}
+
+extension [UInt8] {
+    func isSame(as other: [UInt8]) -> Bool {
+        guard count == other.count else { return false }
+        return withUnsafeBytes { mine in
+            other.withUnsafeBytes { theirs in
+                guard let mine = mine.baseAddress, let theirs = theirs.baseAddress else { return true }
+                return memcmp(mine, theirs, count) == 0
+            }
+        }
     }
 }
