@@ -33,6 +33,18 @@ import Testing
         }
     }
 
+    /// RFC 4231 section 4.3: handles of an earlier version of the server are good as long as the code is HMAC-SHA256.
+    @Test func theCodeIsHMAC() {
+        let seal = HandleSeal(key: Array("Jefe".utf8))
+        let mac: [UInt8] = [
+            0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7,
+        ]
+        #expect(seal.mac(Array("what do ya want for nothing?".utf8)) == mac)
+        let handle = seal.seal(export: 0x0102_0304, strategy: 7, object: [8, 9])
+        #expect(handle?.bytes.prefix(8) == [1, 1, 2, 3, 4, 7, 8, 9])
+        #expect(handle.map { seal.mac(Array($0.bytes.prefix(8))) == Array($0.bytes.dropFirst(8)) } == true)
+    }
+
     @Test func handlesOfAnotherServerAreNotTaken() throws {
         let one = try Fixture()
         let other = try Fixture(directory: one.directory)

@@ -19,7 +19,7 @@ struct HandleSeal: Sendable {
     static let objectLimit = FileHandle.limit - 6 - macLength
     private static let macLength = 16
 
-    private let key: [UInt8]
+    private let key: ccrypto_hmac_key
 
     /// What a handle says, once its code was found right.
     struct Contents: Hashable {
@@ -35,7 +35,14 @@ struct HandleSeal: Sendable {
         var key = [UInt8](repeating: 0, count: Self.keyLength)
         guard RAND_bytes(&key, Int32(Self.keyLength)) == 1 else { throw SystemError("RAND_bytes", .ioError) }
         if let stateFile { key = try Self.kept(in: stateFile, orMake: key) }
-        self.key = key
+        self.init(key: key)
+    }
+
+    /// - Parameter key: at most 64 bytes.
+    init(key: [UInt8]) {
+        var state = ccrypto_hmac_key()
+        guard ccrypto_hmac_key_set(&state, key, key.count) == 1 else { fatalError("SHA-256 failed") }
+        self.key = state
     }
 
     private static func kept(in path: String, orMake new: [UInt8]) throws(SystemError) -> [UInt8] {
@@ -68,13 +75,19 @@ struct HandleSeal: Sendable {
     /// - Returns: nil where the object has more than ``objectLimit`` bytes.
     func seal(export: UInt32, strategy: UInt8, object: [UInt8]) -> FileHandle? {
         guard object.count <= Self.objectLimit else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(FileHandle.limit)
-        bytes.append(1)
-        bytes.append(contentsOf: export.bigEndianBytes)
-        bytes.append(strategy)
-        bytes.append(contentsOf: object)
-        bytes.append(contentsOf: mac(bytes))
+        let length = 6 + object.count
+        // A listing seals a handle for each of its entries: one allocation, and nothing copied twice.
+        let bytes = [UInt8](unsafeUninitializedCapacity: length + Self.macLength) { space, count in
+            let bytes = UnsafeMutableRawBufferPointer(space)
+            bytes[0] = 1
+            bytes.storeBytes(of: export.bigEndian, toByteOffset: 1, as: UInt32.self)
+            bytes[5] = strategy
+            object.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: bytes[6...]).copyMemory(from: $0) }
+            mac(UnsafeRawBufferPointer(rebasing: bytes[..<length])) { mac in
+                UnsafeMutableRawBufferPointer(rebasing: bytes[length...]).copyMemory(from: mac)
+            }
+            count = length + Self.macLength
+        }
         return FileHandle(bytes)
     }
 
@@ -82,23 +95,29 @@ struct HandleSeal: Sendable {
     func open(_ handle: FileHandle) -> Contents? {
         let bytes = handle.bytes
         guard bytes.count >= 6 + Self.macLength, bytes.count <= FileHandle.limit, bytes[0] == 1 else { return nil }
-        let body = Array(bytes.dropLast(Self.macLength))
-        let mine = mac(body)
-        let theirs = Array(bytes.suffix(Self.macLength))
-        guard CRYPTO_memcmp(mine, theirs, Self.macLength) == 0 else { return nil }
+        let body = bytes.dropLast(Self.macLength)
+        let isOurs = bytes.withUnsafeBytes { bytes in
+            mac(UnsafeRawBufferPointer(rebasing: bytes[..<body.endIndex])) { mac in
+                CRYPTO_memcmp(mac.baseAddress, bytes.baseAddress.map { $0 + body.endIndex }, Self.macLength) == 0
+            }
+        }
+        guard isOurs else { return nil }
         let export = body[1...4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         return Contents(export: export, strategy: body[5], object: Array(body.dropFirst(6)))
     }
 
-    private func mac(_ bytes: [UInt8]) -> [UInt8] {
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(EVP_MAX_MD_SIZE)) { digest in
-            var length: UInt32 = 0
-            guard
-                HMAC(EVP_sha256(), key, Int32(Self.keyLength), bytes, bytes.count, digest.baseAddress, &length) != nil,
-                length >= Self.macLength
-                // libcrypto is out of memory, or lacks SHA-256: no handle could be told from a forged one.
-            else { fatalError("HMAC-SHA256 failed") }
-            return Array(digest.prefix(Self.macLength))
+    /// The first 16 bytes of HMAC-SHA256.
+    func mac(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { mac($0) { Array($0) } } }
+
+    private func mac<R>(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> R) -> R {
+        withUnsafeTemporaryAllocation(byteCount: Int(SHA256_DIGEST_LENGTH), alignment: 8) { digest in
+            let done = withUnsafePointer(to: key) {
+                ccrypto_hmac(
+                    $0, bytes.baseAddress, bytes.count, digest.baseAddress?.assumingMemoryBound(to: UInt8.self))
+            }
+            // libcrypto lacks SHA-256: no handle could be told from a forged one.
+            guard done == 1 else { fatalError("HMAC-SHA256 failed") }
+            return body(UnsafeRawBufferPointer(rebasing: digest[..<Self.macLength]))
         }
     }
 }

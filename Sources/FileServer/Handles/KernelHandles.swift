@@ -31,14 +31,25 @@ struct KernelHandles: HandleStrategy {
     static func name(
         _ directory: Int32, _ name: FileName, _ flags: Int32
     ) throws(SystemError) -> (object: [UInt8], mount: Int32) {
-        var type: Int32 = 0
-        var length: UInt32 = 0
-        var bytes = [UInt8](repeating: 0, count: Int(CLINUX_MAX_HANDLE))
         var mount: Int32 = 0
-        try FileCalls.at("name_to_handle_at", name) { name in
-            clinux_name_to_handle(directory, name, flags, &type, &bytes, &length, &mount)
+        let object = try withUnsafeTemporaryAllocation(byteCount: Int(CLINUX_MAX_HANDLE), alignment: 8) {
+            (bytes) throws(SystemError) -> [UInt8] in
+            var type: Int32 = 0
+            var length: UInt32 = 0
+            try FileCalls.at("name_to_handle_at", name) { name in
+                clinux_name_to_handle(
+                    directory, name, flags, &type, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), &length,
+                    &mount)
+            }
+            let known = Int(min(length, UInt32(CLINUX_MAX_HANDLE)))
+            return [UInt8](unsafeUninitializedCapacity: 4 + known) { space, count in
+                let space = UnsafeMutableRawBufferPointer(space)
+                space.storeBytes(of: type.bigEndian, as: Int32.self)
+                UnsafeMutableRawBufferPointer(rebasing: space[4...]).copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: bytes[..<known]))
+                count = 4 + known
+            }
         }
-        let object = type.bigEndianBytes + bytes.prefix(Int(length))
         guard object.count <= HandleSeal.objectLimit else { throw SystemError("name_to_handle_at", .overflow) }
         return (object, mount)
     }
