@@ -38,6 +38,16 @@ package final class Condition<Value>: @unchecked Sendable {
         return try body(&value)
     }
 
+    /// The same, and one of the threads that wait looks again: where any of them will do, to wake all is work for nothing.
+    package func withLockWakingOne<R>(_ body: (inout Value) throws -> R) rethrows -> R {
+        pthread_mutex_lock(mutex)
+        defer {
+            pthread_cond_signal(condition)
+            pthread_mutex_unlock(mutex)
+        }
+        return try body(&value)
+    }
+
     /// Waits until `body` returns something, and returns that; nil when `deadline` passed first.
     package func wait<R>(until deadline: Deadline = .never, _ body: (inout Value) throws -> R?) rethrows -> R? {
         pthread_mutex_lock(mutex)

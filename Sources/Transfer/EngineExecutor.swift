@@ -19,7 +19,7 @@ package final class EngineExecutor: TaskExecutor {
 
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        state.withLock(wake: true) { $0.jobs.append(job) }
+        state.withLockWakingOne { $0.jobs.append(job) }
     }
 
     private func run() {
