@@ -8,17 +8,21 @@ import SystemPackage
 final class LocalDirectory: Sendable {
     /// For messages.
     let path: String
+    /// See ``TemporaryClaim``.
+    let identity: TemporaryClaim.Directory
     private let descriptor: Descriptor
 
-    private init(path: String, _ descriptor: consuming Descriptor) {
+    private init(path: String, _ descriptor: consuming Descriptor) throws(SystemError) {
+        let status = try Files.status(descriptor.raw)
         self.path = path
+        identity = .local(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
         self.descriptor = descriptor
     }
 
     /// - Parameter path: as the user gave it; empty is the working directory.
     convenience init(path: String) throws(SystemError) {
         let path = path.isEmpty ? "." : path
-        self.init(path: path, try Files.open(path, O_RDONLY | O_DIRECTORY))
+        try self.init(path: path, try Files.open(path, O_RDONLY | O_DIRECTORY))
     }
 
     var raw: Int32 { descriptor.raw }
@@ -27,7 +31,7 @@ final class LocalDirectory: Sendable {
 
     /// Opens a directory in it, without following a symbolic link.
     func directory(_ entry: FileName) throws(SystemError) -> LocalDirectory {
-        LocalDirectory(path: name(entry), try open(entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+        try LocalDirectory(path: name(entry), try open(entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
     }
 
     func open(_ entry: FileName, _ flags: Int32, mode: mode_t = 0) throws(SystemError) -> Descriptor {
@@ -107,8 +111,7 @@ final class LocalDirectory: Sendable {
     func replace(
         _ entry: FileName, _ make: (FileName) throws(SystemError) -> Void
     ) throws(SystemError) {
-        let status = try Files.status(raw)
-        let claim = TemporaryClaim(entry, in: "\(status.st_dev) \(status.st_ino)")
+        let claim = TemporaryClaim(entry, in: identity)
         defer { withExtendedLifetime(claim) {} }
         let temporary = claim.name
         remove(temporary)

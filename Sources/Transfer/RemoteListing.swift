@@ -15,13 +15,20 @@ extension Remote {
         _ directory: Object, unreachable: (any Error) throws -> Void = { throw $0 },
         _ body: (FileName, Object) async throws -> Void
     ) async throws {
-        try await list(
-            RemoteDirectory(handle: directory.handle, path: directory.path), unreachable: unreachable, body)
+        let place = RemoteDirectory(handle: directory.handle, path: directory.path)
+        try await listPages(place, unreachable: unreachable) { page in
+            for (name, node) in page {
+                guard let handle = node.handle else { continue }
+                let path = "\(directory.path)/\(name)"
+                try await body(name, Object(handle: handle, attributes: node.attributes, path: path))
+            }
+        }
     }
 
-    func list(
+    /// The same, as many entries at a time as one call has brought. All have their handles.
+    func listPages(
         _ directory: RemoteDirectory, unreachable: (any Error) throws -> Void = { throw $0 },
-        _ body: (FileName, Object) async throws -> Void
+        _ body: ([(FileName, Node)]) async throws -> Void
     ) async throws {
         var listed: Set<FileName> = []
         for _ in 1...Self.beginnings {
@@ -44,7 +51,7 @@ extension Remote {
 
     private func list(
         _ directory: RemoteDirectory, _ listed: inout Set<FileName>, _ unreachable: (any Error) throws -> Void,
-        _ body: (FileName, Object) async throws -> Void
+        _ body: ([(FileName, Node)]) async throws -> Void
     ) async throws {
         var cookie: UInt64 = 0
         var verifier: NFS.Verifier = 0
@@ -68,26 +75,26 @@ extension Remote {
                 continue
             }
             verifier = page.verifier
-            var entries: [DirectoryEntry] = []
+            var found: [(FileName, Node)] = []
+            found.reserveCapacity(page.entries.count)
+            var missing: [Missing] = []
+            listed.reserveCapacity(listed.count + page.entries.count)
             for entry in page.entries {
                 cookie = entry.cookie
-                if entry.name == "." || entry.name == ".." { continue }
+                if entry.name.isDots { continue }
                 // A name with a slash would lead out of the directory it is written to.
-                guard !entry.name.bytes.contains(UInt8(ascii: "/")), entry.name.count > 0,
-                    !entry.name.bytes.contains(0)
-                else {
+                guard entry.name.isComponent else {
                     throw TransferError(.server, "\(directory.path): the server named an entry '\(entry.name)'")
                 }
-                if listed.insert(entry.name).inserted { entries.append(entry) }
-            }
-            for (name, found) in try await objects(entries, in: directory) {
-                switch found {
-                case .success(let object?): try await body(name, object)
-                // It was removed since it was listed.
-                case .success(nil): break
-                case .failure(let error): try unreachable(error)
+                guard listed.insert(entry.name).inserted else { continue }
+                if let handle = entry.handle, let attributes = entry.attributes {
+                    found.append((entry.name, Node(attributes: attributes, handle: handle)))
+                } else {
+                    missing.append(Missing(name: entry.name, place: found.count))
                 }
             }
+            if !missing.isEmpty { found = try await lookUp(missing, in: directory, among: found, unreachable) }
+            try await body(found)
             if page.endOfDirectory { return }
             guard !page.entries.isEmpty, cookies.insert(cookie).inserted else {
                 throw TransferError(.server, "\(directory.path): the server's listing does not go on")
@@ -146,33 +153,49 @@ extension Remote {
     /// LOOKUPs at once of entries that came without attributes or handle.
     private static let lookups = 32
 
-    /// The entries' objects in their order; nil for what is gone.
-    private func objects(
-        _ entries: [DirectoryEntry], in directory: RemoteDirectory
-    ) async throws -> [(FileName, Result<Object?, any Error>)] {
-        var found = entries.map { entry -> (FileName, Result<Object?, any Error>) in
-            let object = entry.handle.flatMap { handle in
-                entry.attributes.map {
-                    Object(handle: handle, attributes: $0, path: "\(directory.path)/\(entry.name)")
-                }
+    /// An entry that came without attributes or handle.
+    private struct Missing {
+        let name: FileName
+        /// How many that came with them are before it.
+        let place: Int
+    }
+
+    /// Looks up what is missing, and puts what is still there in its place among the others.
+    private func lookUp(
+        _ missing: [Missing], in directory: RemoteDirectory, among found: [(FileName, Node)],
+        _ unreachable: (any Error) throws -> Void
+    ) async throws -> [(FileName, Node)] {
+        let names = missing.map(\.name)
+        let results = await withTaskGroup(of: (Int, Result<Object?, any Error>).self) { group in
+            var results = [Result<Object?, any Error>](repeating: .success(nil), count: names.count)
+            var left = names.indices[...]
+            for index in left.prefix(Self.lookups) {
+                group.addTask { (index, await self.object(names[index], in: directory)) }
             }
-            return (entry.name, .success(object))
-        }
-        var missing = entries.indices.filter { entries[$0].handle == nil || entries[$0].attributes == nil }[...]
-        await withTaskGroup(of: (Int, Result<Object?, any Error>).self) { group in
-            for index in missing.prefix(Self.lookups) {
-                group.addTask { (index, await self.object(entries[index].name, in: directory)) }
-            }
-            missing = missing.dropFirst(Self.lookups)
+            left = left.dropFirst(Self.lookups)
             for await (index, result) in group {
-                found[index].1 = result
-                if let next = missing.popFirst() {
-                    group.addTask { (next, await self.object(entries[next].name, in: directory)) }
+                results[index] = result
+                if let next = left.popFirst() {
+                    group.addTask { (next, await self.object(names[next], in: directory)) }
                 }
             }
+            return results
         }
         try Task.checkCancellation()
-        return found
+        var all: [(FileName, Node)] = []
+        var next = 0
+        for (missing, result) in zip(missing, results) {
+            all += found[next..<missing.place]
+            next = missing.place
+            switch result {
+            case .success(let object?):
+                all.append((missing.name, Node(attributes: object.attributes, handle: object.handle)))
+            // It was removed since it was listed.
+            case .success(nil): break
+            case .failure(let error): try unreachable(error)
+            }
+        }
+        return all + found[next...]
     }
 
     private func object(_ name: FileName, in directory: RemoteDirectory) async -> Result<Object?, any Error> {

@@ -43,7 +43,7 @@ extension Remote {
         _ name: FileName, in directory: FileHandle, path: String,
         _ make: (DirectoryOperation) async throws -> FileHandle
     ) async throws {
-        let claim = TemporaryClaim(name, in: "\(session.host) \(directory.bytes)")
+        let claim = TemporaryClaim(name, in: .remote(host: session.host, directory))
         let place = DirectoryOperation(directory, claim.name)
         do {
             let handle: FileHandle

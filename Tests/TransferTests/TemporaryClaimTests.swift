@@ -9,11 +9,11 @@ import Testing
 @Suite struct TemporaryClaimTests {
     /// What another job of this process is writing is no left-over.
     @Test func aNameInUseIsNotTakenForALeftOver() throws {
-        let directory = "a place of this test's own"
+        let directory = TemporaryClaim.Directory.local(device: 1, inode: 5)
         var claim: TemporaryClaim? = TemporaryClaim("f", in: directory)
         let name = try #require(claim?.name)
         #expect(TemporaryClaim(leftOver: name, in: directory) == nil)
-        #expect(TemporaryClaim(leftOver: name, in: "another place") != nil)
+        #expect(TemporaryClaim(leftOver: name, in: .local(device: 1, inode: 4)) != nil)
         claim = nil
         let leftOver = try #require(TemporaryClaim(leftOver: name, in: directory))
         // And who begins to write while it is removed gets another name.

@@ -34,13 +34,13 @@ import Testing
 
     @Test func twoCopiesToOneTargetHaveTwoNames() {
         do {
-            let first = TemporaryClaim("f", in: "1 2")
-            let second = TemporaryClaim("f", in: "1 2")
-            let elsewhere = TemporaryClaim("f", in: "1 3")
+            let first = TemporaryClaim("f", in: .local(device: 1, inode: 2))
+            let second = TemporaryClaim("f", in: .local(device: 1, inode: 2))
+            let elsewhere = TemporaryClaim("f", in: .local(device: 1, inode: 3))
             #expect(first.name != second.name)
             #expect(first.name == elsewhere.name)
         }
-        #expect(TemporaryClaim("f", in: "1 2").name == TemporaryName.make(for: "f"))
+        #expect(TemporaryClaim("f", in: .local(device: 1, inode: 2)).name == TemporaryName.make(for: "f"))
     }
 
     @Test func anothersTagIsNotLeftOver() throws {

@@ -1,6 +1,7 @@
 import Glibc
 import Kernel
 import NFS
+import SystemPackage
 
 /// A file of this machine that is not finished: at a temporary name beside the target until it is.
 final class LocalPart: Sendable {
@@ -19,17 +20,27 @@ final class LocalPart: Sendable {
         self.name = name
         self.directory = directory
         path = directory.name(name)
-        let status = try Files.status(directory.raw)
-        claim = TemporaryClaim(name, in: "\(status.st_dev) \(status.st_ino)")
+        claim = TemporaryClaim(name, in: directory.identity)
         temporary = claim.name
-        if let old = Self.old(temporary, directory) {
+        if let new = try Self.new(temporary, directory) {
+            (file, left) = (SharedDescriptor(new), 0)
+        } else if let old = Self.old(temporary, directory) {
             file = SharedDescriptor(old)
             left = UInt64(clamping: try Files.status(file.raw).st_size)
         } else {
             directory.remove(temporary)
-            file = SharedDescriptor(
-                try directory.open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600))
-            left = 0
+            guard let new = try Self.new(temporary, directory) else { throw SystemError("openat", .fileExists) }
+            (file, left) = (SharedDescriptor(new), 0)
+        }
+    }
+
+    /// Nil where the name is taken.
+    private static func new(_ name: FileName, _ directory: LocalDirectory) throws(SystemError) -> Descriptor? {
+        do throws(SystemError) {
+            return try directory.open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+        } catch {
+            guard error.errno == .fileExists else { throw error }
+            return nil
         }
     }
 

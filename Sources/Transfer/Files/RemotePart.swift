@@ -63,7 +63,7 @@ struct RemotePart: Sendable {
 
     /// The temporary name, while somebody holds on to it.
     static func claim(_ name: FileName, in directory: RemoteDirectory, on remote: Remote) -> TemporaryClaim {
-        TemporaryClaim(name, in: "\(remote.session.host) \(directory.handle.bytes)")
+        TemporaryClaim(name, in: .remote(host: remote.session.host, directory.handle))
     }
 
     /// The same with COMMIT and SETATTR in one call, where the server has XFER.

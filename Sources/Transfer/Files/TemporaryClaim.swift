@@ -6,15 +6,21 @@ final class TemporaryClaim: Sendable {
     let name: FileName
     private let key: Key
 
+    /// A directory, told from all others.
+    enum Directory: Hashable, Sendable {
+        case local(device: UInt64, inode: UInt64)
+        case remote(host: String, FileHandle)
+    }
+
     private struct Key: Hashable {
-        let directory: String
+        let directory: Directory
         let name: FileName
     }
 
     private static let used = Mutex<Set<Key>>([])
 
-    /// - Parameter directory: tells the target's directory from all others.
-    init(_ final: FileName, in directory: String) {
+    /// - Parameter directory: the target's.
+    init(_ final: FileName, in directory: Directory) {
         let (name, key) = Self.used.withLock { used -> (FileName, Key) in
             var tag = TemporaryTag.own
             while true {
@@ -29,7 +35,7 @@ final class TemporaryClaim: Sendable {
     }
 
     /// A name that an earlier run has left, to be removed; nil where somebody in this process uses it.
-    init?(leftOver name: FileName, in directory: String) {
+    init?(leftOver name: FileName, in directory: Directory) {
         let key = Key(directory: directory, name: name)
         guard Self.used.withLock({ $0.insert(key).inserted }) else { return nil }
         (self.name, self.key) = (name, key)

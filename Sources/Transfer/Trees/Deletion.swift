@@ -126,7 +126,7 @@ final class Deletion<Target: WritableTree>: Sendable {
             let index = try await target.index(place)
             var entries: [Entry] = []
             for name in item.names {
-                guard let node = try await target.find(name, in: place, index) else { continue }
+                guard let node = try target.find(name, in: place, index) else { continue }
                 if let entry = try await entry(name, node, in: place, item.directory / name) { entries.append(entry) }
             }
             plan.append(Directory(doomed: item, entries: entries))
@@ -152,12 +152,14 @@ final class Deletion<Target: WritableTree>: Sendable {
         }
         var children: [Entry] = []
         var isKept = false
-        try await target.list(inner, unreachable: { throw $0 }) { name, node in
-            if let child = try await entry(name, node, in: inner, path / name) {
-                children.append(child)
-                if child.isKept { isKept = true }
-            } else {
-                isKept = true
+        try await target.list(inner, unreachable: { throw $0 }) { page in
+            for (name, node) in page {
+                if let child = try await entry(name, node, in: inner, path / name) {
+                    children.append(child)
+                    if child.isKept { isKept = true }
+                } else {
+                    isKept = true
+                }
             }
         }
         return Entry(name, node, path, children, isKept: isKept)

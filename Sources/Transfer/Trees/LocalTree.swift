@@ -19,21 +19,27 @@ struct LocalTree: WritableTree {
 
     func list(
         _ directory: LocalDirectory, unreachable: (any Error) throws -> Void,
-        _ body: (FileName, Node) async throws -> Void
+        _ body: ([(FileName, Node)]) async throws -> Void
     ) async throws {
         let names = try local(directory.path) { () throws(SystemError) in try directory.entries() }
-        for name in names {
-            let found: Node?
-            do {
-                found = try node(name, in: directory)
-            } catch {
-                try unreachable(error)
-                continue
+        for start in stride(from: 0, to: names.count, by: Self.page) {
+            let some = names[start..<min(start + Self.page, names.count)]
+            var found: [(FileName, Node)] = []
+            found.reserveCapacity(some.count)
+            for name in some {
+                do {
+                    // Nil: gone since the directory was read.
+                    if let node = try node(name, in: directory) { found.append((name, node)) }
+                } catch {
+                    try unreachable(error)
+                }
             }
-            // Gone since the directory was read.
-            if let found { try await body(name, found) }
+            try await body(found)
         }
     }
+
+    /// Entries that are looked at before something is done with the first: what is known of one may soon be of old.
+    private static let page = 128
 
     /// The kernel has it in no time.
     func prepareListing(_ name: FileName, _ node: Node, in directory: LocalDirectory) {}
@@ -119,10 +125,7 @@ struct LocalTree: WritableTree {
         }
     }
 
-    func identity(_ directory: LocalDirectory) throws -> String {
-        let status = try local(directory.path) { () throws(SystemError) in try Files.status(directory.raw) }
-        return "\(status.st_dev) \(status.st_ino)"
-    }
+    func identity(_ directory: LocalDirectory) -> TemporaryClaim.Directory { directory.identity }
 
     func location(
         _ name: FileName, in directory: LocalDirectory, path: RelativePath

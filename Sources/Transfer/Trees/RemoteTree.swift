@@ -21,11 +21,9 @@ struct RemoteTree: WritableTree {
 
     func list(
         _ directory: RemoteDirectory, unreachable: (any Error) throws -> Void,
-        _ body: (FileName, Node) async throws -> Void
+        _ body: ([(FileName, Node)]) async throws -> Void
     ) async throws {
-        try await remote.list(directory, unreachable: unreachable) { name, object in
-            try await body(name, Node(attributes: object.attributes, handle: object.handle))
-        }
+        try await remote.listPages(directory, unreachable: unreachable, body)
     }
 
     func prepareListing(_ name: FileName, _ node: Node, in directory: RemoteDirectory) {
@@ -35,8 +33,9 @@ struct RemoteTree: WritableTree {
 
     func index(_ directory: RemoteDirectory) async throws -> [FileName: Node] {
         var index: Index = [:]
-        try await remote.list(directory) { name, object in
-            index[name] = Node(attributes: object.attributes, handle: object.handle)
+        try await remote.listPages(directory) { page in
+            index.reserveCapacity(index.count + page.count)
+            for (name, node) in page { index[name] = node }
         }
         return index
     }
@@ -93,7 +92,9 @@ struct RemoteTree: WritableTree {
             name, to: text, attributes, in: directory.handle, path: path(name, in: directory))
     }
 
-    func identity(_ directory: RemoteDirectory) -> String { "\(remote.session.host) \(directory.handle.bytes)" }
+    func identity(_ directory: RemoteDirectory) -> TemporaryClaim.Directory {
+        .remote(host: remote.session.host, directory.handle)
+    }
 
     func location(
         _ name: FileName, in directory: RemoteDirectory, path: RelativePath

@@ -24,17 +24,19 @@ protocol Tree: Sendable {
 
     /// All entries but `.` and `..`, each once.
     ///
-    /// - Parameter unreachable: told of an entry whose attributes cannot be had; what it throws ends the listing.
+    /// - Parameters:
+    ///   - unreachable: told of an entry whose attributes cannot be had; what it throws ends the listing.
+    ///   - body: gets some of them at a time.
     func list(
         _ directory: Directory, unreachable: (any Error) throws -> Void,
-        _ body: (FileName, Node) async throws -> Void) async throws
+        _ body: ([(FileName, Node)]) async throws -> Void) async throws
 
     /// A directory will be listed soon.
     func prepareListing(_ name: FileName, _ node: Node, in directory: Directory)
 
     func index(_ directory: Directory) async throws -> Index
     /// - Returns: nil where there is no such name.
-    func find(_ name: FileName, in directory: Directory, _ index: Index) async throws -> Node?
+    func find(_ name: FileName, in directory: Directory, _ index: Index) throws -> Node?
     /// The same, of a directory that nothing else in is looked for.
     func find(_ name: FileName, in directory: Directory) async throws -> Node?
     /// All names but `.` and `..`.
@@ -62,7 +64,7 @@ protocol WritableTree: Tree {
     /// Another name for a file, in place of what has the name now.
     func link(_ location: Location, as name: FileName, in directory: Directory) async throws
     /// Tells a directory from all others: see ``TemporaryClaim``.
-    func identity(_ directory: Directory) async throws -> String
+    func identity(_ directory: Directory) -> TemporaryClaim.Directory
     /// - Parameter path: from the top of the copy.
     func location(
         _ name: FileName, in directory: Directory, path: RelativePath

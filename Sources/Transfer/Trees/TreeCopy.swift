@@ -192,17 +192,19 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         do {
             let (index, there) = try await index(filling)
             // Files are copied as they are listed: a directory may have millions.
-            try await source.list(filling.source, unreachable: unreachable) { name, node in
-                try Task.checkCancellation()
-                if TemporaryName.isTemporary(name) { return }
-                if rules.delete { names.insert(name) }
-                let path = filling.path / name
-                guard rules.filter.admits(path.components, isDirectory: node.type == .directory) else { return }
-                let entry = Entry(name, node, existing: try await existing(name, filling, index), path)
-                if node.type == .directory {
-                    directories.append(entry)
-                } else {
-                    await begin(entry, filling, &group)
+            try await source.list(filling.source, unreachable: unreachable) { page in
+                for (name, node) in page {
+                    try Task.checkCancellation()
+                    if TemporaryName.isTemporary(name) { continue }
+                    if rules.delete { names.insert(name) }
+                    let path = filling.path / name
+                    guard rules.filter.admits(path.components, isDirectory: node.type == .directory) else { continue }
+                    let entry = Entry(name, node, existing: try existing(name, filling, index), path)
+                    if node.type == .directory {
+                        directories.append(entry)
+                    } else if needsWork(entry, filling) {
+                        await begin(entry, filling, &group)
+                    }
                 }
             }
             if rules.delete { doom(there, keeping: names, filling) }
@@ -281,9 +283,9 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         return (index, names)
     }
 
-    private func existing(_ name: FileName, _ filling: Filling, _ index: Target.Index?) async throws -> Node? {
+    private func existing(_ name: FileName, _ filling: Filling, _ index: Target.Index?) throws -> Node? {
         guard let directory = filling.target, let index else { return nil }
-        return try await target.find(name, in: directory, index)
+        return try target.find(name, in: directory, index)
     }
 
     private func descend(_ entry: Entry, _ parent: Filling, _ group: inout DiscardingTaskGroup) async {
@@ -346,7 +348,9 @@ final class TreeCopy<Mover: FileMover>: Sendable {
 
     // MARK: Entries that are not directories
 
-    private func begin(_ entry: Entry, _ filling: Filling, _ group: inout DiscardingTaskGroup) async {
+    /// Says what is done with an entry for which nothing has to be done; for each a task, or only to wait for its turn,
+    /// would cost more than to find that out.
+    private func needsWork(_ entry: Entry, _ filling: Filling) -> Bool {
         switch entry.node.type {
         case .regular:
             progress.found(bytes: entry.node.attributes.size)
@@ -356,22 +360,21 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             let what = "neither a file, a directory nor a link"
             gatherer.skip("\(source.path(entry.name, in: filling.source)): \(what)")
             progress.report(Item(.skip, entry.node.type, entry.path.description, detail: what))
-            return
+            return false
         }
-        let isLinked = isLinked(entry)
-        if !isLinked {
-            // Where nothing is to be done, a task for it would cost more than to find that out.
-            switch Comparison.decide(
-                source: entry.node.attributes, target: entry.existing?.attributes, rules: rules)
-            {
-            case .unchanged: return passed(entry, .unchanged)
-            case .skip(let why): return passed(entry, .skip, detail: why.rawValue)
-            case .copy, .attributesOnly, .needsChecksum: break
-            }
+        if isLinked(entry) { return true }
+        switch Comparison.decide(source: entry.node.attributes, target: entry.existing?.attributes, rules: rules) {
+        case .unchanged: passed(entry, .unchanged)
+        case .skip(let why): passed(entry, .skip, detail: why.rawValue)
+        case .copy, .attributesOnly, .needsChecksum: return true
         }
+        return false
+    }
+
+    private func begin(_ entry: Entry, _ filling: Filling, _ group: inout DiscardingTaskGroup) async {
         await slots.acquire()
         filling.hold()
-        let isFirst = isLinked ? links.isFirst(entry.node.attributes) : nil
+        let isFirst = isLinked(entry) ? links.isFirst(entry.node.attributes) : nil
         group.addTask { [self] in
             do {
                 try await copy(entry, filling, isFirst: isFirst)
@@ -637,7 +640,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     /// What a killed run has left, and this one had no use for. Since the directory was listed another job of this process,
     /// or a new process, may have begun to write to that name.
     private func removeLeftOver(_ name: FileName, _ directory: Target.Directory) async throws {
-        guard let claim = TemporaryClaim(leftOver: name, in: try await target.identity(directory)),
+        guard let claim = TemporaryClaim(leftOver: name, in: target.identity(directory)),
             TemporaryName.tag(of: name)?.isLeftOver ?? false
         else { return }
         defer { withExtendedLifetime(claim) {} }
