@@ -27,6 +27,8 @@ struct CAPABILITIESargs {
 typedef struct CAPABILITIESargs CAPABILITIESargs;
 #define XFER_WRITABLE 1
 #define XFER_KEYUPDATE 2
+#define XFER_WHOLEREADS 4
+#define XFER_WHOLEMAX 65536
 
 struct CAPABILITIESresok {
 	uint32 algorithms;

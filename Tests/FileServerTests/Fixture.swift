@@ -152,7 +152,11 @@ struct Fixture {
         let arguments = try XDRCoder.encode(NFS.Read.Arguments(handle, offset: offset, count: count))
         switch answer(.read, arguments) {
         case .results(let bytes):
-            return (try bytes.withUnsafeBytes { try NFS.Read.decode($0, subject: "test").header }, "")
+            return try bytes.withUnsafeBytes { bytes in
+                let (header, length) = try NFS.Read.decode(bytes, subject: "test")
+                #expect(bytes.count == length + (Int(header.count) + 3) & ~3)
+                return (header, String(decoding: bytes.dropFirst(length).prefix(Int(header.count)), as: UTF8.self))
+            }
         case .file(let bytes, let file, let offset, let count):
             var data = [UInt8](repeating: 0, count: count)
             let got = try data.withUnsafeMutableBytes { try Files.read(file.raw, into: $0, at: offset) }

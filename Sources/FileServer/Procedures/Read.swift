@@ -1,5 +1,6 @@
 import CProtocol
 import Glibc
+import Kernel
 import NFS
 import RPC
 
@@ -18,6 +19,9 @@ extension Request {
             // Never beyond the end: sendfile would come up short of what the head has promised.
             let left = attributes.size > arguments.offset ? attributes.size - arguments.offset : 0
             let count = min(arguments.count, FileServer.transferMaximum, UInt32(clamping: left))
+            if count > 0, count <= Xfer.Capabilities.wholeReadMaximum {
+                return try small(found, reader, arguments.offset, Int(count))
+            }
             guard
                 let head = try? NFS.Read.encode(
                     .init(attributes: attributes, count: count, endOfFile: UInt64(count) == left))
@@ -28,6 +32,27 @@ extension Request {
             guard let bytes = try? NFS.Read.encode(error, try? file?.attributes()) else { return .systemError }
             return .results(bytes)
         }
+    }
+}
+
+extension Request {
+    /// With the data in memory, and the attributes of after the reading: XFER_WHOLEREADS of xfer.x. For so few bytes the
+    /// calls that send them from the file cost more than to copy them.
+    private func small(
+        _ file: OpenFile, _ reader: SharedDescriptor, _ offset: UInt64, _ count: Int
+    ) throws(NFSStatus) -> Answer {
+        let data = try nfs { () throws(SystemError) in try Files.read(reader.raw, count: count, at: offset) }
+        let attributes = try file.attributes()
+        guard
+            var results = try? NFS.Read.encode(
+                .init(
+                    attributes: attributes, count: UInt32(clamping: data.count),
+                    endOfFile: offset.addingReportingOverflow(UInt64(data.count)).partialValue >= attributes.size))
+        else { return .systemError }
+        results.reserveCapacity(results.count + data.count + 3)
+        results += data
+        results += repeatElement(0, count: (4 - data.count % 4) % 4)
+        return .results(results)
     }
 }
 

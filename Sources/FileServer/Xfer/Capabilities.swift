@@ -19,7 +19,7 @@ extension Request {
                         isWritable: !caller.options.readOnly, takesKeyUpdates: peer.takesKeyUpdates(),
                         putMaximum: FileServer.putMaximum,
                         digestMaximum: FileServer.digestMaximum, rangeMaximum: FileServer.rangeMaximum,
-                        segmentMaximum: UInt32(Xfer.segmentLimit))))
+                        segmentMaximum: UInt32(Xfer.segmentLimit), hasWholeReads: true)))
         } catch {
             return answer(Xfer.Capabilities.self, .failure(error, Nothing()))
         }

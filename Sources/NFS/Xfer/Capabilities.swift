@@ -20,11 +20,14 @@ extension Xfer {
             package var rangeMaximum: UInt64
             /// Segments in one reply to SEGMENTS.
             package var segmentMaximum: UInt32
+            /// READs of at most ``wholeReadMaximum`` bytes are answered with the attributes after the reading.
+            package var hasWholeReads: Bool
 
             package init(
                 algorithms: UInt32, isWritable: Bool, takesKeyUpdates: Bool = false, putMaximum: UInt32,
-                digestMaximum: UInt32, rangeMaximum: UInt64, segmentMaximum: UInt32
+                digestMaximum: UInt32, rangeMaximum: UInt64, segmentMaximum: UInt32, hasWholeReads: Bool = false
             ) {
+                self.hasWholeReads = hasWholeReads
                 self.algorithms = algorithms
                 self.isWritable = isWritable
                 self.takesKeyUpdates = takesKeyUpdates
@@ -34,6 +37,9 @@ extension Xfer {
                 self.segmentMaximum = segmentMaximum
             }
         }
+
+        /// Bytes.
+        package static let wholeReadMaximum = Int(XFER_WHOLEMAX)
 
         package typealias Failure = Nothing
         package static let number = ProcedureNumber.capabilities
@@ -52,7 +58,7 @@ extension Xfer.Capabilities {
                 algorithms: resok.algorithms, isWritable: resok.properties & UInt32(XFER_WRITABLE) != 0,
                 takesKeyUpdates: resok.properties & UInt32(XFER_KEYUPDATE) != 0,
                 putMaximum: resok.putmax, digestMaximum: resok.digestsmax, rangeMaximum: UInt64(resok.rangemax),
-                segmentMaximum: resok.segmentsmax))
+                segmentMaximum: resok.segmentsmax, hasWholeReads: resok.properties & UInt32(XFER_WHOLEREADS) != 0))
     }
 
     package static func wire(_ reply: Reply, _ arena: XDRArena) -> CAPABILITIESres {
@@ -63,7 +69,8 @@ extension Xfer.Capabilities {
             wire.CAPABILITIESres_u.resok = CAPABILITIESresok(
                 algorithms: success.algorithms,
                 properties: (success.isWritable ? UInt32(XFER_WRITABLE) : 0)
-                    | (success.takesKeyUpdates ? UInt32(XFER_KEYUPDATE) : 0),
+                    | (success.takesKeyUpdates ? UInt32(XFER_KEYUPDATE) : 0)
+                    | (success.hasWholeReads ? UInt32(XFER_WHOLEREADS) : 0),
                 putmax: success.putMaximum, digestsmax: success.digestMaximum,
                 rangemax: CProtocol.uint64(success.rangeMaximum), segmentsmax: success.segmentMaximum)
         case .failure(let status, _): wire.status = status.wire

@@ -49,8 +49,11 @@ struct FileFetch: FileMover {
         do {
             let plan = try await plan(source, part, flight)
             canResume = plan.canResume
-            try await read(plan, of: source, into: part.file, named: directory.name(name), flight)
-            try await remote.checkUnchanged(source)
+            if let after = try await read(plan, of: source, into: part.file, named: directory.name(name), flight) {
+                try source.checkUnchanged(after)
+            } else {
+                try await remote.checkUnchanged(source)
+            }
             try local(directory.name(name)) { () throws(SystemError) in
                 // What is behind the end is the journal.
                 if plan.journal != nil {
@@ -95,7 +98,8 @@ struct FileFetch: FileMover {
         let isSparse = rules.sparse && size >= SparseRanges.smallestFile && source.attributes.used < size
         var plan = Plan(missing: RangeList(0..<size))
         if !isSparse && size < Resume.minimum {
-            try resize(part, to: size)
+            // A file that comes by one READ has its size by that.
+            if part.left > 0 || size > UInt64(remote.readSize) { try resize(part, to: size) }
             return plan
         }
         let hasChecksums = try await remote.xfer()?.has(.xxh3) ?? false
@@ -158,17 +162,23 @@ struct FileFetch: FileMover {
     }
 
     /// Reads what is missing, many READs in flight.
+    ///
+    /// - Returns: the file's attributes of after the reading, where the server gives them with the bytes.
     private func read(
         _ plan: Plan, of source: Remote.Object, into file: SharedDescriptor, named localName: String,
         _ flight: FileInFlight
-    ) async throws {
+    ) async throws -> FileAttributes? {
         let (journal, findsHoles) = (plan.journal, plan.findsHoles)
         if plan.missing.ranges.count == 1, let range = plan.missing.ranges.first, range.count <= remote.readSize,
             journal == nil, !findsHoles
         {
             await remote.session.window.acquire()
             defer { remote.session.window.release() }
-            return try await remote.readRange(source, range, into: file, named: localName) { flight.moved($0) }
+            let after = try await remote.readRange(source, range, into: file, named: localName) { flight.moved($0) }
+            guard range.count == source.attributes.size, range.count <= Xfer.Capabilities.wholeReadMaximum,
+                try await remote.xfer()?.hasWholeReads ?? false
+            else { return nil }
+            return after
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             var flying = 0
@@ -193,19 +203,25 @@ struct FileFetch: FileMover {
             }
             try await group.waitForAll()
         }
+        return nil
     }
 }
 
 extension Remote {
     /// The source must be what it was when its size was read: anything else is a mix of two files.
     ///
-    /// Asked for once all bytes are here, for one READ too: a server takes the attributes in a READ's reply before it
-    /// sends the bytes, and on a slow path long before the last of them.
+    /// Asked for once all bytes are here, for one READ too: a server that does not say otherwise (XFER_WHOLEREADS) takes
+    /// the attributes in a READ's reply before it sends the bytes, and on a slow path long before the last of them.
     func checkUnchanged(_ source: Object) async throws {
         if source.attributes.size == 0 { return }
-        let now = try await attributes(source.handle, subject: source.path).attributes
-        guard now.size == source.attributes.size, now.modificationTime == source.attributes.modificationTime else {
-            throw TransferError(.sourceChanged, "\(source.path): changed while it was read")
+        try source.checkUnchanged(try await attributes(source.handle, subject: source.path).attributes)
+    }
+}
+
+extension Remote.Object {
+    fileprivate func checkUnchanged(_ now: FileAttributes) throws(TransferError) {
+        guard now.size == attributes.size, now.modificationTime == attributes.modificationTime else {
+            throw TransferError(.sourceChanged, "\(path): changed while it was read")
         }
     }
 }

@@ -8,10 +8,13 @@ extension Remote {
     /// Reads a range into a file at the same offsets, by as many READs as the server takes for it.
     ///
     /// - Parameter moved: told of the bytes of each.
+    /// - Returns: what the only READ said of the file; nil where it took several.
+    @discardableResult
     func readRange(
         _ source: Object, _ range: Range<UInt64>, into file: SharedDescriptor, named localName: String,
         _ moved: (Int) -> Void
-    ) async throws {
+    ) async throws -> FileAttributes? {
+        var only: FileAttributes?
         var offset = range.lowerBound
         var empty = 0
         while offset < range.upperBound {
@@ -31,8 +34,10 @@ extension Remote {
                 continue
             }
             empty = 0
+            only = offset == range.lowerBound && header.count == range.count ? header.attributes : nil
             offset += UInt64(header.count)
             moved(Int(header.count))
         }
+        return only
     }
 }

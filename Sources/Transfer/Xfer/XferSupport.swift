@@ -14,6 +14,8 @@ package struct XferCapabilities: Sendable, Equatable {
     let segmentMaximum: UInt32
     /// The export lets this client change something.
     package let isWritable: Bool
+    /// See ``Xfer/Capabilities/Success/hasWholeReads``.
+    let hasWholeReads: Bool
 
     init(_ server: Xfer.Capabilities.Success) {
         // PUT's data goes through memory here, so there is a limit of this end too.
@@ -22,6 +24,7 @@ package struct XferCapabilities: Sendable, Equatable {
         rangeMaximum = server.rangeMaximum
         segmentMaximum = max(1, min(server.segmentMaximum, UInt32(Xfer.segmentLimit)))
         isWritable = server.isWritable
+        hasWholeReads = server.hasWholeReads
     }
 }
 

@@ -39,6 +39,23 @@ import Testing
         }
     }
 
+    /// Few bytes come with the attributes of after the reading (XFER_WHOLEREADS), many are sent from the file.
+    @Test func smallReadsAreInMemory() throws {
+        let f = try Fixture()
+        let file = try f.create("file")
+        let text = String(repeating: "0123456789abcdef", count: 4097)
+        _ = try f.write(file, text)
+        for count in [1, 65535, 65536, 65537] {
+            let arguments = try XDRCoder.encode(NFS.Read.Arguments(file, offset: 3, count: UInt32(count)))
+            let isInMemory = if case .results = f.answer(.read, arguments) { true } else { false }
+            #expect(isInMemory == (count <= 65536))
+            let (header, read) = try f.read(file, offset: 3, count: UInt32(count))
+            #expect(Int(header.count) == min(count, text.utf8.count - 3) && !header.endOfFile)
+            #expect(read == String(text.dropFirst(3).prefix(count)))
+            #expect(try header.attributes == f.attributes(file))
+        }
+    }
+
     /// NFS3ERR_INVAL for what is no regular file; a FIFO is not waited for.
     @Test func onlyRegularFilesAreRead() throws {
         let f = try Fixture()

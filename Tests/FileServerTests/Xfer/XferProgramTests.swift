@@ -15,7 +15,7 @@ import Testing
             found
                 == .init(
                     algorithms: 0b11, isWritable: true, putMaximum: 1 << 20, digestMaximum: 4096,
-                    rangeMaximum: 256 << 20, segmentMaximum: 512))
+                    rangeMaximum: 256 << 20, segmentMaximum: 512, hasWholeReads: true))
         #expect(Int(found.digestMaximum) * 32 <= Xfer.digestLimit)
         let closed = try Fixture.forXfer { $0.readOnly = true }
         #expect(try !closed.xfer(Xfer.Capabilities.self, closed.root).isWritable)

@@ -150,7 +150,8 @@ struct ForeignNFS: Program {
         // What is more than the file has is zeros.
         let data = Array(rest.prefix(length)) + [UInt8](repeating: 0, count: max(0, length - rest.count))
         let header = NFS.Read.Header(
-            attributes: nil, count: UInt32(data.count), endOfFile: length > 0 && length >= rest.count)
+            attributes: state.attributes(number).flatMap(behaviour.readAttributes), count: UInt32(data.count),
+            endOfFile: length > 0 && length >= rest.count)
         guard let head = try? NFS.Read.encode(header) else { return .systemError }
         return .results(head + data + [UInt8](repeating: 0, count: (4 - data.count % 4) % 4))
     }

@@ -77,6 +77,8 @@ struct Behaviour: Sendable {
     var sizes: (maximum: UInt32, preferred: UInt32, multiple: UInt32) = (1 << 20, 1 << 20, 4096)
     /// Bytes that READ gives of those that are asked for and are there.
     var read: @Sendable (_ available: Int, _ count: Int) -> Int = { available, _ in available }
+    /// What READ says of the file, which has these attributes.
+    var readAttributes: @Sendable (FileAttributes) -> FileAttributes? = { _ in nil }
     /// What WRITE says that it did.
     var write: @Sendable (NFS.Write.Arguments, _ count: Int) -> (Int, NFS.Write.Stability, NFS.Verifier) = {
         arguments, _ in (Int(arguments.count), .unstable, 1)

@@ -17,13 +17,13 @@ final class ForeignXfer: Program {
 
     /// One that has CAPABILITIES as xferd has, and answers the rest by `results`.
     static func capable(
-        putMaximum: UInt32 = 1 << 20, algorithms: UInt32 = 3,
+        putMaximum: UInt32 = 1 << 20, algorithms: UInt32 = 3, hasWholeReads: Bool = false,
         _ results: @escaping @Sendable (Xfer.ProcedureNumber, _ count: Int) throws -> [UInt8]
     ) -> ForeignXfer {
         ForeignXfer { procedure, count in
             let capabilities = Xfer.Capabilities.Success(
                 algorithms: algorithms, isWritable: true, putMaximum: putMaximum, digestMaximum: 4096,
-                rangeMaximum: 256 << 20, segmentMaximum: 512)
+                rangeMaximum: 256 << 20, segmentMaximum: 512, hasWholeReads: hasWholeReads)
             let bytes =
                 procedure == .capabilities
                 ? try? Xfer.Capabilities.encode(.success(capabilities)) : try? results(procedure, count)
