@@ -66,12 +66,6 @@ enum FileCalls {
             _ = try systemCall(call, on: String(cString: name)) { body(name) }
         }
     }
-
-    /// fsync(2) of a directory known by an O_PATH descriptor.
-    static func synchronize(directory: Int32) throws(SystemError) {
-        let opened = try open(beneath: directory, ".", O_RDONLY | O_DIRECTORY)
-        try systemCall("fsync") { fsync(opened.raw) }
-    }
 }
 
 /// Which object a descriptor stands for.

@@ -51,7 +51,7 @@ final class OpenFile: Sendable {
 
     func attributes() throws(NFSStatus) -> FileAttributes { FileAttributes(try status()) }
 
-    /// For reading a regular file; opened once.
+    /// For reading a regular file, or for fsync(2) of a directory; opened once.
     func reader() throws(NFSStatus) -> SharedDescriptor {
         try opened.withLock { opened throws(NFSStatus) in
             if let reader = opened.reader { return reader }

@@ -41,9 +41,8 @@ struct Request {
     /// Puts a directory's change on disk, where that is asked for.
     func synchronize(_ directory: OpenFile) throws(NFSStatus) {
         guard server.synchronizes, caller.options.synchronous else { return }
-        try ThreadCredentials.asProcess { () throws(NFSStatus) in
-            try nfs { () throws(SystemError) in try FileCalls.synchronize(directory: directory.path.raw) }
-        }
+        let opened = try directory.reader()
+        try nfs { () throws(SystemError) in _ = try systemCall("fsync") { fsync(opened.raw) } }
     }
 
     /// Puts a regular file on disk, with its attributes, where that is asked for and it can be opened.

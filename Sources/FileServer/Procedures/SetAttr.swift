@@ -43,21 +43,31 @@ extension OpenFile {
     }
 
     /// All but the size, of an object that is open.
-    static func set(_ attributes: SetAttributes, of descriptor: Int32) throws(NFSStatus) {
-        let proc = FileCalls.proc(descriptor)
+    ///
+    /// - Parameter isPath: the descriptor is O_PATH, for which the calls need a way by /proc. That takes them as long
+    ///   again as the rest of their work.
+    static func set(_ attributes: SetAttributes, of descriptor: Int32, isPath: Bool = true) throws(NFSStatus) {
+        let proc = isPath ? FileCalls.proc(descriptor) : ""
         if attributes.uid != nil || attributes.gid != nil {
             // chown(2) takes -1 for "leave it alone": it is no owner that could be stored, RFC 1813 section 3.3.2.
             guard attributes.uid != .max, attributes.gid != .max else { throw .invalid }
             let (uid, gid) = (attributes.uid ?? .max, attributes.gid ?? .max)
-            try nfs { () throws(SystemError) in _ = try systemCall("chown") { chown(proc, uid, gid) } }
+            try nfs { () throws(SystemError) in
+                _ = try systemCall("chown") { isPath ? chown(proc, uid, gid) : fchown(descriptor, uid, gid) }
+            }
         }
         if let mode = attributes.mode {
-            try nfs { () throws(SystemError) in _ = try systemCall("chmod") { chmod(proc, mode_t(mode & 0o7777)) } }
+            let mode = mode_t(mode & 0o7777)
+            try nfs { () throws(SystemError) in
+                _ = try systemCall("chmod") { isPath ? chmod(proc, mode) : fchmod(descriptor, mode) }
+            }
         }
         if attributes.accessTime != nil || attributes.modificationTime != nil {
             let times = try [timespec(attributes.accessTime), timespec(attributes.modificationTime)]
             try nfs { () throws(SystemError) in
-                _ = try systemCall("utimensat") { utimensat(AT_FDCWD, proc, times, 0) }
+                _ = try systemCall("utimensat") {
+                    isPath ? utimensat(AT_FDCWD, proc, times, 0) : futimens(descriptor, times)
+                }
             }
         }
     }

@@ -75,29 +75,33 @@ extension Request {
         _ new: NewFile, in directory: OpenFile, _ arguments: Xfer.Put.Arguments, _ change: Change, isRepeated: Bool
     ) -> Answer {
         do throws(NFSStatus) {
-            try OpenFile.set(arguments.attributes, of: new.descriptor.raw)
+            try OpenFile.set(arguments.attributes, of: new.descriptor.raw, isPath: false)
             if arguments.synchronize {
                 try nfs { () throws(SystemError) in _ = try systemCall("fsync") { fsync(new.descriptor.raw) } }
             }
-            let file: OpenFile
+            let (file, attributes): (FileHandle, FileAttributes?)
             do throws(NFSStatus) {
                 try new.publish(as: arguments.name, arguments.existing) { temporary throws(NFSStatus) in
                     try move(temporary, in: directory, to: arguments.name, in: directory)
                 }
-                // By its descriptor: the name may be another's again.
-                let path = try nfs { () throws(SystemError) in try FileCalls.path(of: new.descriptor.raw) }
+                // By its descriptor: the name may be another's again. It is not kept open: a client that has put a file
+                // whole has no more to do with it.
+                let raw = new.descriptor.raw
+                let status = try nfs { () throws(SystemError) in try Files.status(raw) }
                 let place = Place(directory: directory.identity, name: arguments.name)
-                file = try server.keep(path, directory.export, at: place)
+                file = try nfs { () throws(SystemError) in try directory.export.handle(raw, status, at: place) }
+                attributes = FileAttributes(status)
             } catch {
                 guard error == .exists, isRepeated, arguments.existing == .keep,
                     try new.isSame(as: arguments.name, count: Int(arguments.count))
                 else { throw error }
-                file = try server.child(arguments.name, of: directory)
+                let there = try server.child(arguments.name, of: directory)
+                (file, attributes) = (there.handle, try? there.attributes())
             }
             if arguments.synchronize { try synchronize(directory) }
             return answer(
                 Xfer.Put.self,
-                .success(.init(file: file.handle, attributes: try? file.attributes(), directory: change.data())))
+                .success(.init(file: file, attributes: attributes, directory: change.data())))
         } catch {
             new.discard()
             return answer(Xfer.Put.self, .failure(error, change.data()))
