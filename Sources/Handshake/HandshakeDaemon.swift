@@ -12,12 +12,15 @@ package struct HandshakeDaemon: Sendable {
     /// Client: tlscd. Server: tlssd.
     package let role: Channel.Role
     package let recordLayer: RecordLayerChoice
+    /// A daemon of this process's own that may still be starting.
+    private let own: PrivateDaemon?
 
     /// Of the connections it secures.
     package var keyLimits: KeyLimits
 
-    package init(path: String, role: Channel.Role, recordLayer: RecordLayerChoice) {
+    package init(path: String, role: Channel.Role, recordLayer: RecordLayerChoice, own: PrivateDaemon? = nil) {
         keyLimits = role == .client ? .client : .server
+        self.own = own
         self.path = path
         self.role = role
         self.recordLayer = recordLayer
@@ -34,6 +37,7 @@ package struct HandshakeDaemon: Sendable {
     package func secure(
         _ socket: SharedDescriptor, _ request: HandshakeRequest
     ) throws(HandshakeFailure) -> SecuredConnection {
+        try own?.waitUntilReady()
         let upcall = try open(until: request.deadline)
         // Less than zero is for ever, for which the upcall has no word.
         let left = request.deadline.pollTimeout
