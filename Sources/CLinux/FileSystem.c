@@ -39,4 +39,5 @@ int clinux_punch_hole(int file, int64_t offset, int64_t count) {
 
 int clinux_syncfs(int descriptor) { return syncfs(descriptor); }
 
+ssize_t clinux_list_attributes_of(int file, void *names, size_t size) { return flistxattr(file, names, size); }
 ssize_t clinux_list_attributes(const char *path, void *names, size_t size) { return llistxattr(path, names, size); }

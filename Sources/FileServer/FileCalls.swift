@@ -28,18 +28,14 @@ enum FileCalls {
 
     /// Opens once more what an O_PATH descriptor stands for, to read or to write: the very same object, whatever its
     /// name is by now.
-    static func reopen(_ descriptor: Int32, _ flags: Int32) throws(SystemError) -> Descriptor {
-        // O_NONBLOCK: a FIFO would wait for its other end. The caller opens regular files and directories alone, but
-        // who can write to the export could put a FIFO there; on a regular file it must be off again, splice(2) looks
-        // at it.
+    ///
+    /// - Parameter isPlain: it is known to be a regular file or a directory, which an inode stays.
+    static func reopen(_ descriptor: Int32, _ flags: Int32, isPlain: Bool) throws(SystemError) -> Descriptor {
+        if isPlain { return try Files.open(at: AT_FDCWD, proc(descriptor), flags | O_NOCTTY, named: "the file") }
+        // O_NONBLOCK: a FIFO would wait for its other end. Off again: splice(2) looks at it.
         let opened = try Files.open(at: AT_FDCWD, proc(descriptor), flags | O_NONBLOCK | O_NOCTTY, named: "the file")
         try opened.setNonblocking(false)
         return opened
-    }
-
-    /// An O_PATH descriptor of what another descriptor stands for.
-    static func path(of descriptor: Int32) throws(SystemError) -> Descriptor {
-        try Files.open(at: AT_FDCWD, proc(descriptor), Int32(CLINUX_O_PATH), named: "the file")
     }
 
     /// AT_REMOVEDIR

@@ -56,7 +56,7 @@ final class OpenFile: Sendable {
         try opened.withLock { opened throws(NFSStatus) in
             if let reader = opened.reader { return reader }
             let path = self.path.raw
-            let reader = try Self.reopen(path, O_RDONLY)
+            let reader = try reopen(path, O_RDONLY)
             opened.reader = reader
             return reader
         }
@@ -67,16 +67,18 @@ final class OpenFile: Sendable {
         try opened.withLock { opened throws(NFSStatus) in
             if let writer = opened.writer { return writer }
             let path = self.path.raw
-            let writer = try Self.reopen(path, O_WRONLY)
+            let writer = try reopen(path, O_WRONLY)
             opened.writer = writer
             return writer
         }
     }
 
     /// By the server's own user, for all callers: ``require(_:as:_:)`` looks at theirs.
-    private static func reopen(_ path: Int32, _ flags: Int32) throws(NFSStatus) -> SharedDescriptor {
+    private func reopen(_ path: Int32, _ flags: Int32) throws(NFSStatus) -> SharedDescriptor {
         try ThreadCredentials.asProcess { () throws(NFSStatus) in
-            SharedDescriptor(try nfs { () throws(SystemError) in try FileCalls.reopen(path, flags) })
+            SharedDescriptor(
+                try nfs { () throws(SystemError) in try FileCalls.reopen(path, flags, isPlain: isRegular || isDirectory)
+                })
         }
     }
 

@@ -325,7 +325,9 @@ package struct Copy: Sendable {
         return try result()
     }
 
-    private var push: FilePush { FilePush(remote: remote, rules: rules, progress: progress) }
+    private var push: FilePush {
+        FilePush(remote: remote, rules: rules, progress: progress, notCarried: gatherer.notCarried)
+    }
 
     private func remotePlace(
         _ destination: String, named source: String?, _ placement: Placement

@@ -87,15 +87,28 @@ final class LocalDirectory: Sendable {
 
     /// Whether it has what cp(1) would copy besides: an access control list, capabilities, attributes of users' own.
     func hasExtendedAttributes(_ entry: FileName) -> Bool {
-        var names = [UInt8](repeating: 0, count: 4096)
         let path = Array("/proc/self/fd/\(raw)/".utf8) + entry.bytes + [0]
-        let count = path.withUnsafeBufferPointer { path in
-            path.withMemoryRebound(to: CChar.self) { clinux_list_attributes($0.baseAddress, &names, names.count) }
+        return path.withUnsafeBufferPointer { path in
+            path.withMemoryRebound(to: CChar.self) { path in
+                Self.hasExtendedAttributes { clinux_list_attributes(path.baseAddress, $0.baseAddress, $0.count) }
+            }
         }
-        // More names than there is room for are users' own: the system's are few.
-        if count < 0 { return errno == ERANGE }
-        return names.prefix(count).split(separator: 0).contains { name in
-            ["user.", "system.posix_acl_", "security.capability"].contains { name.starts(with: $0.utf8) }
+    }
+
+    /// The same of an open file, which takes no way by /proc.
+    static func hasExtendedAttributes(_ file: Int32) -> Bool {
+        hasExtendedAttributes { clinux_list_attributes_of(file, $0.baseAddress, $0.count) }
+    }
+
+    private static func hasExtendedAttributes(_ list: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { names in
+            let count = list(names)
+            // More names than there is room for are users' own: the system's are few.
+            if count < 0 { return errno == ERANGE }
+            if count == 0 { return false }
+            return names.prefix(count).split(separator: 0).contains { name in
+                ["user.", "system.posix_acl_", "security.capability"].contains { name.starts(with: $0.utf8) }
+            }
         }
     }
 

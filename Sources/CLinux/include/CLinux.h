@@ -74,8 +74,9 @@ int clinux_birth_time(int directory, const char *path, int flags, int64_t *secon
 int clinux_memory_file(const char *name);
 int clinux_punch_hole(int file, int64_t offset, int64_t count);
 
-// llistxattr(2)
+// llistxattr(2), flistxattr(2)
 ssize_t clinux_list_attributes(const char *path, void *names, size_t size);
+ssize_t clinux_list_attributes_of(int file, void *names, size_t size);
 
 // posix_spawn(3): the child has no descriptor from `first` on.
 int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first);

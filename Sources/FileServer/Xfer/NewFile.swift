@@ -122,7 +122,7 @@ final class NewFile: @unchecked Sendable {
     ) throws(NFSStatus) {
         if existing == .keep || !isNamed {
             do throws(SystemError) {
-                try FileCalls.link(descriptor.raw, name, in: directory.path.raw)
+                try FileCalls.link(descriptor.raw, name, in: directory.path.raw, isOwn: creator == nil)
                 // It has its name, whatever becomes of the other.
                 if isNamed { try? unlink() }
                 return
@@ -134,7 +134,7 @@ final class NewFile: @unchecked Sendable {
         }
         if !isNamed {
             try Self.replacing(server, temporary, in: directory) { () throws(SystemError) in
-                try FileCalls.link(descriptor.raw, temporary, in: directory.path.raw)
+                try FileCalls.link(descriptor.raw, temporary, in: directory.path.raw, isOwn: creator == nil)
             }
             isNamed = true
         }

@@ -12,6 +12,7 @@ struct FilePush: FileMover {
     let remote: Remote
     let rules: CopyRules
     let progress: Progress
+    let notCarried: NotCarried
 
     func copy(
         _ name: FileName, _ node: Node, in source: LocalDirectory, following: Bool, to target: RemoteDirectory,
@@ -26,6 +27,9 @@ struct FilePush: FileMover {
         let before = FileAttributes(status)
         // Since it was listed it may have become a FIFO, which has no end.
         guard before.type == .regular else { throw TransferError(.sourceChanged, "\(subject): is no regular file") }
+        if rules.preserve {
+            for loss in LocalTree.losses(of: file.raw, status) { notCarried.add(loss, subject) }
+        }
         let flight = progress.begin(subject, bytes: before.size)
         var isDone = false
         defer { progress.end(flight, isDone: isDone) }

@@ -80,6 +80,14 @@ struct LocalTree: WritableTree {
         return losses
     }
 
+    /// The same of a file that is open.
+    static func losses(of file: Int32, _ status: stat) -> [NotCarried.Loss] {
+        var losses: [NotCarried.Loss] = []
+        if LocalDirectory.hasExtendedAttributes(file) { losses.append(.extendedAttributes) }
+        if UInt32(exactly: status.st_mtim.tv_sec) == nil { losses.append(.time) }
+        return losses
+    }
+
     func checksum(_ name: FileName, _ node: Node, in directory: LocalDirectory) throws -> FileContent {
         let path = directory.name(name)
         // Since it was listed it may have become a FIFO, whose opening would wait for a writer.

@@ -7,7 +7,8 @@ protocol FileMover: Sendable {
     associatedtype Source: Tree
     associatedtype Target: WritableTree
 
-    /// Makes the file, or replaces it in one step, with its attributes.
+    /// Makes the file, or replaces it in one step, with its attributes. Notes what of the file the copy cannot have
+    /// (``Tree/losses(_:_:in:)``): it has it open.
     ///
     /// - Parameters:
     ///   - existing: what has the name now, as far as it was looked at.
@@ -417,7 +418,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         }
         switch decision {
         case .copy(let reasons):
-            look(entry, filling.source)
+            look(entry, filling.source, isMoved: isFile && filling.target != nil && !rules.dryRun)
             // A directory that somebody names is that somebody's own to unlock.
             if entry.isFollowed { filling.touch() } else { await prepare(filling) }
             try await makeWay(entry, filling)
@@ -460,10 +461,14 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     }
 
     /// Notes what of an object the copy cannot have.
-    private func look(_ entry: Entry, _ directory: Source.Directory) {
+    ///
+    /// - Parameter isMoved: it is a file that the mover opens, and looks at then.
+    private func look(_ entry: Entry, _ directory: Source.Directory, isMoved: Bool = false) {
         guard rules.preserve else { return }
-        for loss in source.losses(entry.name, entry.node, in: directory) {
-            gatherer.notCarried.add(loss, source.path(entry.name, in: directory))
+        if !isMoved {
+            for loss in source.losses(entry.name, entry.node, in: directory) {
+                gatherer.notCarried.add(loss, source.path(entry.name, in: directory))
+            }
         }
         let mode = entry.node.attributes.mode
         if entry.node.type == .regular, rules.mode(mode) & 0o6000 != mode & 0o6000 {
