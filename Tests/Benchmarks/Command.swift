@@ -5,9 +5,11 @@ import TestSupport
 @main struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measures xfer beside what people use now.",
-        subcommands: [Peers.self, Steps.self, MakeReport.self], defaultSubcommand: Peers.self)
+        subcommands: [Peers.self, Steps.self, KernelLayer.self, Growth.self, MakeReport.self],
+        defaultSubcommand: Peers.self)
 
-    static func main() async {
+    // On the main thread: the signals that are blocked there are blocked in all threads that come.
+    @MainActor static func main() async {
         do {
             SignalDescriptor.ignoreBrokenPipes()
             TestProcess.prepare()

@@ -29,4 +29,35 @@ enum Targets {
         }
         return targets
     }
+
+    /// Flat: what a GB and a file cost must not grow with how many there are.
+    static func growth(_ section: Results.Section) -> [Target] {
+        var targets: [Target] = []
+        for job in CopyJob.allCases {
+            let points = section.measurements.filter {
+                $0.subject == "growth-\(job.rawValue)" && $0.peer.hasPrefix("xfer")
+            }
+            // Below that, starting programs is most of it.
+            let floor = job.isTree ? 1000.0 : 128e6
+            let costs = points.filter { ($0.x ?? 0) >= floor }.compactMap(\.cost)
+            guard let first = costs.first, let last = costs.last, costs.count > 1 else { continue }
+            let what = "\(job.isPush ? "push" : "fetch"): \(job.isTree ? "a file" : "a GB") of the largest"
+            targets.append(Target("\(what), beside one of the smaller", atMost: 1.5, last / first, unit: "x"))
+        }
+        for direction in ["fetch", "push"] {
+            for x in [1.0, 20, 100] {
+                func at(_ peer: String) -> Measurement? {
+                    section.measurements.first {
+                        $0.subject == "growth-delay-\(direction)-large" && $0.peer == peer && $0.x == x
+                    }
+                }
+                guard let ours = at("xfer"), let theirs = at("curl-tls") else { continue }
+                targets.append(
+                    Target(
+                        "\(direction) over a round trip of \(Int(x)) ms: curl and nginx with TLS", atLeast: 1,
+                        Statistics.ratio(theirs, to: ours)))
+            }
+        }
+        return targets
+    }
 }

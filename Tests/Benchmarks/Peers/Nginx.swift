@@ -65,16 +65,18 @@ final class Nginx {
 
     var process: pid_t { service.process }
 
-    /// Of curl, in place of what a name means and of certificates that nobody here knows.
+    /// curl as it is to be: with these certificates and this cipher.
     var curl: [String] {
         [
-            "curl", "--silent", "--show-error", "--fail", "--resolve", "localhost:\(securePort):127.0.0.1", "--tlsv1.3",
-            "--tls13-ciphers", cipherSuite, "--cacert", workspace.anchors,
+            "curl", "--silent", "--show-error", "--fail", "--tlsv1.3", "--tls13-ciphers", cipherSuite, "--cacert",
+            workspace.anchors,
         ]
     }
 
-    func url(_ path: String, secure: Bool) -> String {
-        secure ? "https://localhost:\(securePort)/\(path)" : "http://127.0.0.1:\(plainPort)/\(path)"
+    /// - Parameter port: of a relay before nginx; nil: nginx's own.
+    func url(_ path: String, secure: Bool, port: UInt16? = nil) -> String {
+        secure
+            ? "https://127.0.0.1:\(port ?? securePort)/\(path)" : "http://127.0.0.1:\(port ?? plainPort)/\(path)"
     }
 
     func stop() { service.stop() }
@@ -87,8 +89,10 @@ final class Curl: Peer {
     private let nginx: Nginx
     private let secure: Bool
 
-    init(_ nginx: Nginx, secure: Bool, label: String? = nil) {
-        (self.nginx, self.secure) = (nginx, secure)
+    private let port: UInt16?
+
+    init(_ nginx: Nginx, secure: Bool, label: String? = nil, port: UInt16? = nil) {
+        (self.nginx, self.secure, self.port) = (nginx, secure, port)
         name = secure ? "curl-tls" : "curl-plain"
         self.label = label ?? (secure ? "curl and nginx, TLS" : "curl and nginx, no TLS")
     }
@@ -98,9 +102,13 @@ final class Curl: Peer {
     func command(_ job: CopyJob) -> [String]? {
         switch job {
         case .fetchLarge:
-            nginx.curl + ["-o", nginx.workspace.path("copy/file"), nginx.url("served/file", secure: secure)]
+            nginx.curl + [
+                "-o", nginx.workspace.path("copy/file"), nginx.url("served/file", secure: secure, port: port),
+            ]
         case .pushLarge:
-            nginx.curl + ["-T", nginx.workspace.path("served/file"), nginx.url("drop/file", secure: secure)]
+            nginx.curl + [
+                "-T", nginx.workspace.path("served/file"), nginx.url("drop/file", secure: secure, port: port),
+            ]
         case .fetchSmall, .pushSmall: nil
         }
     }

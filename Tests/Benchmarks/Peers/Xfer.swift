@@ -8,6 +8,7 @@ final class Xfer: Peer {
     let keepsTimes: Bool
     private let site: XferSite
     private let flags: [String]
+    private let port: UInt16?
     private let treeFlag: String
     /// The record layer that it must have used; nil: any.
     private let layer: String?
@@ -17,10 +18,12 @@ final class Xfer: Peer {
     /// - Parameters:
     ///   - archive: keeps modes, times and links, as `rsync -a` does.
     ///   - flags: more of xfer's options.
+    ///   - port: of a relay before xferd; nil: xferd's own.
     init(
         _ site: XferSite, name: String = "xfer", label: String = "xfer", archive: Bool = false, layer: String? = nil,
-        flags: [String] = []
+        flags: [String] = [], port: UInt16? = nil
     ) {
+        self.port = port
         (self.site, self.name, self.label, self.layer) = (site, name, label, layer)
         keepsTimes = archive
         treeFlag = archive ? "-a" : "-r"
@@ -33,7 +36,7 @@ final class Xfer: Peer {
         // A tree has the same copy of one file in each way.
         if keepsTimes && !job.isTree { return nil }
         let workspace = site.workspace
-        let flags = (job.isTree ? [treeFlag] : []) + ["-v", "-o", site.options()] + flags
+        let flags = (job.isTree ? [treeFlag] : []) + ["-v", "-o", site.options(port: port)] + flags
         return job.isPush
             ? [Programs.path("xfer"), "put"] + flags
                 + [workspace.path("served/\(job.name)"), "127.0.0.1:/drop/\(job.name)"]

@@ -39,16 +39,28 @@ struct ProcessTree {
 
     /// What all of them used, and those that were waited for: a child that ends moves from the one to the other.
     var time: ProcessorTime {
-        let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
-        return members.reduce(into: ProcessorTime()) { sum, process in
-            // The second field is the name in parentheses, and may have anything in it.
-            guard let after = processFile("/proc/\(process)/stat").split(separator: ")").last else { return }
-            let fields = after.split(separator: " ").map { Double($0) ?? 0 }
-            // utime, stime, cutime, cstime are the fields 14 to 17; the first here is the third.
+        members.reduce(into: ProcessorTime()) { sum, process in
+            let fields = Self.fields(process)
+            // utime, stime, cutime, cstime are the fields 14 to 17.
             guard fields.count > 14 else { return }
-            sum.user += (fields[11] + fields[13]) / ticks
-            sum.system += (fields[12] + fields[14]) / ticks
+            sum.user += (fields[11] + fields[13]) / Self.ticks
+            sum.system += (fields[12] + fields[14]) / Self.ticks
         }
+    }
+
+    /// Of the process itself alone, without its children.
+    static func time(of process: pid_t) -> ProcessorTime {
+        let fields = fields(process)
+        guard fields.count > 12 else { return ProcessorTime() }
+        return ProcessorTime(user: fields[11] / ticks, system: fields[12] / ticks)
+    }
+
+    private static let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
+
+    /// Those of `stat` from the third on: the second is the name in parentheses, and may have anything in it.
+    private static func fields(_ process: pid_t) -> [Double] {
+        let after = processFile("/proc/\(process)/stat").split(separator: ")").last ?? ""
+        return after.split(separator: " ").map { Double($0) ?? 0 }
     }
 
     /// The largest resident set so far of each program by its name, in bytes; of several with one name the largest.

@@ -5,7 +5,6 @@ struct Bars {
         let median: Double
         let lowest: Double
         let highest: Double
-        let text: String
         let colour: String
     }
 
@@ -27,18 +26,20 @@ struct Bars {
             }
             let ends = [value(one.lowest), value(one.highest)].sorted()
             let median = value(one.median)
-            let text = unit == "GB/s" ? Progress.fixed(median, 2) : Progress.number(median.rounded())
             return Bar(
-                label: one.label, median: median, lowest: ends[0], highest: ends[1], text: text,
-                colour: one.peer.hasPrefix("xfer") || one.peer == "engine"
+                label: one.label, median: median, lowest: ends[0], highest: ends[1],
+                colour: one.peer.hasPrefix("xfer")
                     ? Gnuplot.ours : one.peer == "cp" ? Gnuplot.faint : Gnuplot.others)
         }.sorted { moves || first.unit == "1/s" ? $0.median > $1.median : $0.median < $1.median }
     }
 
-    func draw(_ name: String, _ gnuplot: Gnuplot) throws -> String {
+    func draw(_ name: String, _ gnuplot: Gnuplot, places: Int = 2) throws -> String {
+        func text(_ bar: Bar) -> String {
+            axis == "GB/s" ? Progress.fixed(bar.median, places) : Progress.number(bar.median.rounded())
+        }
         let rows = bars.enumerated().map { index, bar in
             "\(bars.count - index) \(bar.median) \(bar.lowest) \(bar.highest) \(bar.colour.replacing("#", with: "0x")) "
-                + "\(Gnuplot.quoted(bar.text)) \(Gnuplot.quoted(bar.label))"
+                + "\(Gnuplot.quoted(text(bar))) \(Gnuplot.quoted(bar.label))"
         }
         let largest = bars.map(\.highest).max() ?? 1
         return try gnuplot.draw(

@@ -42,6 +42,7 @@ struct Page {
         th { font-weight: 600; color: var(--soft); }
         th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
         th:first-child, td:first-child { text-align: left; padding-left: 0; }
+        ul { margin: 6px 0; padding-left: 20px; color: var(--soft); font-size: 14px; }
         summary { cursor: pointer; color: var(--soft); font-size: 14px; margin-top: 8px; }
         .met { color: #1a7f37; } .missed { color: #cf222e; font-weight: 600; }
         """
@@ -109,6 +110,11 @@ struct Page {
             }
         return "<section><h2>Memory</h2><p>The largest resident set of each program in all of this.</p>"
             + table([["program", "MiB"]] + rows) + "</section>"
+    }
+
+    static func notes(_ notes: [String]) -> String {
+        let items = notes.map { "<li>\(escaped($0))</li>" }
+        return "<section><h2>Notes</h2><ul>\(items.joined())</ul></section>"
     }
 
     static func targets(_ targets: [Target]) -> String {

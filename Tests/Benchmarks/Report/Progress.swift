@@ -8,6 +8,7 @@ enum Progress {
     static func number(_ value: Double) -> String {
         guard value.isFinite else { return "-" }
         let size = abs(value)
+        if value == value.rounded(), size < 1000 { return "\(Int(value))" }
         if size >= 1000 {
             // 22,700
             var digits = "\(Int(value.rounded()))"

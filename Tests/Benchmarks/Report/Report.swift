@@ -12,6 +12,10 @@ struct Report {
         var parts: [String] = []
         if let peers = results.sections["peers"] { parts += try self.peers(peers, gnuplot) }
         if let steps = results.sections["steps"] { parts += try self.steps(steps, gnuplot) }
+        if let kernel = results.sections["ktls"] { parts += try self.kernelLayer(kernel, gnuplot) }
+        if let growth = results.sections["growth"] {
+            parts += try GrowthPart(section: growth, gnuplot: gnuplot).parts()
+        }
         let page = Page(title: "How fast xfer is", parts: parts)
         try page.text.write(toFile: directory + "/report.html", atomically: true, encoding: .utf8)
     }
@@ -52,6 +56,27 @@ struct Report {
         let memory = section.measurements.reduce(into: [String: Int]()) { $0.merge($1.peaks) { max($0, $1) } }
         if !memory.isEmpty { parts.append(Page.memory(memory)) }
         if !section.targets.isEmpty { parts.append(Page.targets(section.targets)) }
+        return parts
+    }
+
+    // MARK: - Kernel TLS
+
+    private func kernelLayer(_ section: Results.Section, _ gnuplot: Gnuplot) throws -> [String] {
+        var parts = [
+            Page.heading("Where the kernel has TLS"),
+            "<p>\(Page.escaped(section.machine.system))\(section.machine.isLab ? ", user-mode: a kernel as a process" : ""), "
+                + "\(section.machine.processors) processor. The lab's kernel ciphers are generic C, user space has AES "
+                + "instructions: only the first two are alike.</p>",
+        ]
+        for (subject, title) in [("fetch-large", "Fetch, kernel TLS"), ("push-large", "Push, kernel TLS")] {
+            guard let bars = Bars(subject, section) else { continue }
+            let of = section.measurements.filter { $0.subject == subject }
+            parts.append(
+                Page.chapter(
+                    title + Self.work(of), "", try bars.draw("ktls-\(subject)", gnuplot, places: 3), Page.table(of)))
+        }
+        parts.append(Page.targets(section.targets))
+        parts.append(Page.notes(section.notes))
         return parts
     }
 

@@ -86,6 +86,14 @@ extension Measurement {
     }
 }
 
+extension Measurement {
+    /// Processor seconds of both ends for a GB, or for a thousand files.
+    var cost: Double? {
+        guard let seconds = processorSeconds else { return nil }
+        return files.map { seconds / Double($0) * 1000 } ?? bytes.map { seconds / Double($0) * 1e9 }
+    }
+}
+
 extension Target {
     var reached: String { Progress.fixed(measured, unit == "s" ? 3 : 2) + " " + unit }
     var goal: String {

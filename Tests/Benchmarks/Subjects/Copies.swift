@@ -67,7 +67,7 @@ struct Copies {
     private func compare(_ job: CopyJob, _ peer: any Peer) throws {
         let (source, copy) = (workspace.path("served/\(job.name)"), workspace.path("\(job.target)/\(job.name)"))
         if job.isTree {
-            try Content.compareTrees(source, copy, peer.keepsTimes ? [.modes, .times] : [])
+            try Content.compareTrees(source, copy, files: files, peer.keepsTimes ? [.modes, .times] : [])
         } else {
             try Content.compareFiles(source, copy)
         }
