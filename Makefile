@@ -123,6 +123,14 @@ test-rekey: build-tests deps-peer ## the KeyUpdate tests on a kernel that can re
 bench: deps-bench build ## xfer beside curl and nginx, scp, rsync, cp (BENCH=options); the report is .build/bench/report.html
 	$(built)/bench peers $(BENCH)
 
+.PHONY: bench-ktls
+bench-ktls: deps deps-bench build ## kernel TLS beside nginx's, in the lab where this kernel has none
+	$(built)/bench ktls $(BENCH)
+
+.PHONY: bench-growth
+bench-growth: deps-bench build ## what a GB, a file, a client, a round trip cost as there are more (takes long, and memory)
+	$(built)/bench growth $(BENCH)
+
 # XCTest has no test here, and leaks: the leak checker would fail for that. The thread sanitizer is not offered: it does not
 # know the futex that Synchronization.Mutex is made of, and sees races that are none.
 .PHONY: sanitize

@@ -8,18 +8,27 @@ import TestSupport
         subcommands: [Peers.self, Steps.self, KernelLayer.self, Growth.self, MakeReport.self],
         defaultSubcommand: Peers.self)
 
-    // On the main thread: the signals that are blocked there are blocked in all threads that come.
-    @MainActor static func main() async {
+    // Not async: an asynchronous program's main thread has no signal blocked, and dies of those that are for another one.
+    static func main() {
+        let outcome = Condition<(any Error)??>(nil)
         do {
             SignalDescriptor.ignoreBrokenPipes()
             TestProcess.prepare()
             try Cleanup.onSignals()
-            var command = try parseAsRoot()
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
-            } else {
-                try command.run()
+            Task.detached {
+                do {
+                    var command = try parseAsRoot()
+                    if var command = command as? any AsyncParsableCommand {
+                        try await command.run()
+                    } else {
+                        try command.run()
+                    }
+                    outcome.withLock(wake: true) { $0 = .some(nil) }
+                } catch {
+                    outcome.withLock(wake: true) { $0 = .some(error) }
+                }
             }
+            if let error = outcome.wait({ $0 }) ?? nil { exit(withError: error) }
         } catch {
             exit(withError: error)
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// What all benchmarks take.
 struct CommonOptions: ParsableArguments {
@@ -10,6 +11,12 @@ struct CommonOptions: ParsableArguments {
 
     @Flag(help: "Fail where a target is missed.")
     var check = false
+
+    /// The directory of the results, made, from the root on.
+    func absoluteOutput() throws -> String {
+        try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+        return URL(fileURLWithPath: output).path
+    }
 
     /// Writes the results down, shows them, and fails where `--check` has it.
     func finish(_ section: Results.Section, as name: String) throws {

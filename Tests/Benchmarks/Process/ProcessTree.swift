@@ -35,6 +35,11 @@ struct ProcessTree {
         members = found
     }
 
+    /// The topmost process whose name begins like that.
+    func first(named name: String) -> pid_t? {
+        members.first { Self.status($0)["Name"]?.first?.hasPrefix(name) ?? false }
+    }
+
     var count: Int { members.count }
 
     /// What all of them used, and those that were waited for: a child that ends moves from the one to the other.

@@ -19,13 +19,14 @@ final class TimedProgram {
     private let began: UInt64
     private let name: String
     private let errors: String
-    private let watch: PeakWatch
+    private let watch: PeakWatch?
 
     /// - Parameters:
     ///   - arguments: the first is the program, by its path or its name in PATH.
     ///   - errors: the file that its standard error goes to.
     ///   - output: its standard output; nil: /dev/null.
-    init(_ arguments: [String], home: String, errors: String, output: Int32? = nil) throws {
+    ///   - isWatched: whether to look at its memory while it runs.
+    init(_ arguments: [String], home: String, errors: String, output: Int32? = nil, isWatched: Bool = true) throws {
         name = arguments.joined(separator: " ")
         self.errors = errors
         var actions = posix_spawn_file_actions_t()
@@ -59,7 +60,7 @@ final class TimedProgram {
         guard result == 0 else { throw Unexpected("\(arguments[0]): \(String(cString: strerror(result)))") }
         process = started
         Cleanup.add(started)
-        watch = try PeakWatch(started)
+        watch = isWatched ? try PeakWatch(started) : nil
     }
 
     private static let path = (getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin") + ":/usr/sbin:/sbin"
@@ -76,7 +77,7 @@ final class TimedProgram {
         while wait4(process, &status, 0, &usage) < 0 && errno == EINTR {}
         let seconds = elapsed
         Cleanup.remove(process)
-        let peaks = watch.stop()
+        let peaks = watch?.stop() ?? [:]
         guard status == 0 else {
             let said = String(decoding: bytes(of: errors) ?? [], as: UTF8.self)
             let signal = status & 0x7f
