@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// A way to copy files from one place of this machine to another.
 protocol Peer: AnyObject {
@@ -9,8 +10,8 @@ protocol Peer: AnyObject {
     /// Processes that run all the time and work for the copy, on the server's side and on the client's.
     var servers: [pid_t] { get }
     var clientHelpers: [pid_t] { get }
-    /// What of the metadata is kept.
-    var keepsTimes: Bool { get }
+    /// What of the metadata is kept for certain.
+    var kept: TreeComparison.Aspects { get }
     /// What to run; nil where it cannot do that.
     func command(_ job: CopyJob) -> [String]?
     /// Looks at what the last run said, whether the protection was what it should be.
@@ -21,7 +22,7 @@ protocol Peer: AnyObject {
 extension Peer {
     var servers: [pid_t] { [] }
     var clientHelpers: [pid_t] { [] }
-    var keepsTimes: Bool { false }
+    var kept: TreeComparison.Aspects { [] }
     func check(errors: String) throws {}
     func stop() {}
 }

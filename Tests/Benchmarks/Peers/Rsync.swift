@@ -3,6 +3,9 @@ import TestSupport
 
 /// What is the same for rsync however it reaches its other end: whole files, a tree with all that `-a` keeps.
 enum Rsync {
+    /// Not the times to the nanosecond: rsync leaves a directory as it is where the second is the same.
+    static let kept: TreeComparison.Aspects = [.modes]
+
     /// - Parameter remote: the workspace's directory at the other end, as rsync writes it.
     static func command(_ job: CopyJob, _ options: [String], _ remote: String, _ workspace: Workspace) -> [String] {
         // A slash behind the source: what is in it goes into the target of the name.
@@ -19,7 +22,7 @@ enum Rsync {
 final class RsyncTunnel: Peer {
     let name = "rsync-tls"
     let label = "rsync over stunnel, TLS"
-    let keepsTimes = true
+    let kept = Rsync.kept
     private let workspace: Workspace
     private let daemon: Service
     private let far: Service

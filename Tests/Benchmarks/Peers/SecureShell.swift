@@ -99,7 +99,7 @@ final class SecureCopy: Peer {
 final class RsyncShell: Peer {
     let name: String
     let label: String
-    let keepsTimes = true
+    let kept = Rsync.kept
     private let shell: SecureShell
     private let cipher: String?
 

@@ -5,7 +5,7 @@ import TestSupport
 final class Xfer: Peer {
     let name: String
     let label: String
-    let keepsTimes: Bool
+    let kept: TreeComparison.Aspects
     private let site: XferSite
     private let flags: [String]
     private let port: UInt16?
@@ -25,7 +25,7 @@ final class Xfer: Peer {
     ) {
         self.port = port
         (self.site, self.name, self.label, self.layer) = (site, name, label, layer)
-        keepsTimes = archive
+        kept = archive ? [.modes, .times] : []
         treeFlag = archive ? "-a" : "-r"
         self.flags = flags
     }
@@ -33,8 +33,8 @@ final class Xfer: Peer {
     var servers: [pid_t] { site.servers }
 
     func command(_ job: CopyJob) -> [String]? {
-        // A tree has the same copy of one file in each way.
-        if keepsTimes && !job.isTree { return nil }
+        // Of one file it is the same.
+        if !kept.isEmpty && !job.isTree { return nil }
         let workspace = site.workspace
         let flags = (job.isTree ? [treeFlag] : []) + ["-v", "-o", site.options(port: port)] + flags
         return job.isPush

@@ -49,7 +49,11 @@ struct Copies {
         let server = used.prefix(peer.servers.count).reduce(ProcessorTime(), +)
         let client = used.dropFirst(peer.servers.count).reduce(outcome.use, +)
         try peer.check(errors: contents(of: errors))
-        try compare(job, peer)
+        do {
+            try compare(job, peer)
+        } catch {
+            throw Unexpected("\(command.joined(separator: " ")): \(error)")
+        }
         return Sample(value: outcome.seconds, client: client, server: server, peaks: peaks)
     }
 
@@ -67,7 +71,7 @@ struct Copies {
     private func compare(_ job: CopyJob, _ peer: any Peer) throws {
         let (source, copy) = (workspace.path("served/\(job.name)"), workspace.path("\(job.target)/\(job.name)"))
         if job.isTree {
-            try Content.compareTrees(source, copy, files: files, peer.keepsTimes ? [.modes, .times] : [])
+            try Content.compareTrees(source, copy, files: files, peer.kept)
         } else {
             try Content.compareFiles(source, copy)
         }
