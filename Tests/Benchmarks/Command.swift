@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Kernel
 import TestSupport
 
@@ -28,7 +29,9 @@ import TestSupport
                     outcome.withLock(wake: true) { $0 = .some(error) }
                 }
             }
-            if let error = outcome.wait({ $0 }) ?? nil { exit(withError: error) }
+            let error = outcome.wait { $0 } ?? nil
+            while Cleanup.isStopping { pause() }
+            if let error { exit(withError: error) }
         } catch {
             exit(withError: error)
         }

@@ -7,12 +7,15 @@ enum Cleanup {
     private struct State {
         var processes: Set<pid_t> = []
         var directory: String?
+        var isStopping = false
     }
 
     private static let state = Mutex(State())
 
     static func add(_ process: pid_t) { state.withLock { _ = $0.processes.insert(process) } }
     static func remove(_ process: pid_t) { state.withLock { _ = $0.processes.remove(process) } }
+    /// Whether a signal ends this process just now: what fails then fails because of that.
+    static var isStopping: Bool { state.withLock { $0.isStopping } }
     static func set(directory: String?) { state.withLock { $0.directory = directory } }
 
     private final class Signals: Sendable {
@@ -25,7 +28,10 @@ enum Cleanup {
         let signals = try Signals()
         try Thread.detached("signals") {
             let signal = (try? signals.descriptor.next()) ?? SIGTERM
-            let left = state.withLock { $0 }
+            let left = state.withLock { state in
+                state.isStopping = true
+                return state
+            }
             for process in left.processes { kill(process, SIGTERM) }
             if let directory = left.directory {
                 // The programs end meanwhile; what they still write goes with the second try.

@@ -7,7 +7,7 @@ struct GrowthPart {
         var parts = [Page.heading("As there is more of it"), Page.machine(section)]
         let sizes = Lines(
             horizontal: "size of the file", vertical: "processor seconds for each GB, both ends",
-            lines: lines(["growth-fetch-large": "fetch", "growth-push-large": "push"], \.cost),
+            lines: lines(["growth-fetch-large": "fetch", "growth-push-large": "push"], \.cost), isLogarithmic: true,
             place: { Self.bytes($0) })
         parts += try chapter("A GB of ever larger files", "", sizes, ["growth-fetch-large", "growth-push-large"])
         let files = Lines(

@@ -8,6 +8,8 @@ struct Lines {
     let horizontal: String
     let vertical: String
     let lines: [Line]
+    /// Whether the vertical axis is logarithmic: for what differs by more than a picture can show.
+    var isLogarithmic = false
     /// What stands below a place.
     let place: (Double) -> String
 
@@ -22,7 +24,6 @@ struct Lines {
         }
         let tics = places.enumerated().map { "\(Gnuplot.quoted(place($1))) \($0)" }.joined(separator: ", ")
         let plots = lines.enumerated().map { index, line in
-            // Ours are strong; the second of two directions is dashed.
             let colour = Gnuplot.lines[index % Gnuplot.lines.count]
             return "$line\(index) using 1:2 with linespoints lw 2.4 pt 7 ps 0.7 lc rgb '\(colour)' "
                 + "title \(Gnuplot.quoted(line.label))"
@@ -34,7 +35,7 @@ struct Lines {
             set lmargin 9
             set rmargin 3
             set xrange [-0.2:\(Double(places.count) - 0.8)]
-            set yrange [0:*]
+            \(isLogarithmic ? "set logscale y" : "set yrange [0:*]")
             set xtics (\(tics)) textcolor rgb '#57606a'
             set ytics format '%g' textcolor rgb '#57606a'
             set xlabel \(Gnuplot.quoted(horizontal)) textcolor rgb '#57606a'
