@@ -53,7 +53,6 @@ final class LabClock {
         }
         let ended = try lab.program.wait()
         guard ended.status == 0 || ended.status == 1 else { throw Unexpected("the lab failed: \(ended)") }
-        print(ended.output, terminator: "")
         var spans: [String: Double] = [:]
         for (name, begin) in seen where name.hasSuffix(".begin") {
             let base = String(name.dropLast(".begin".count))
