@@ -58,7 +58,9 @@ enum Table {
 
     /// `1.83 x`: how many times as fast as this one xfer is.
     private static func comparison(_ one: Measurement, _ of: [Measurement]) -> String {
-        guard let ours = of.first(where: { $0.peer == "xfer" }), ours.peer != one.peer else { return "" }
+        // rsync keeps what `xfer -a` keeps.
+        let like = one.peer.hasPrefix("rsync") ? of.first { $0.peer == "xfer-a" } : nil
+        guard let ours = like ?? of.first(where: { $0.peer == "xfer" }), ours.peer != one.peer else { return "" }
         let ratio = one.unit == "s" ? Statistics.ratio(one, to: ours) : Statistics.ratio(ours, to: one)
         return Progress.fixed(ratio, 2) + " x"
     }
