@@ -117,7 +117,8 @@ let package = Package(
         .executableTarget(
             name: "bench",
             dependencies: [
-                "TestSupport", "Transfer", "Handshake", "NFS", "RPC", "SecureChannel", "Kernel", "CLinux", argumentParser,
+                "TestSupport", "Transfer", "Handshake", "NFS", "RPC", "SecureChannel", "Kernel", "CLinux",
+                argumentParser,
             ],
             path: "Tests/Benchmarks", swiftSettings: strict),
 
