@@ -11,6 +11,8 @@ final class SocketRecordReader: RecordReader {
     private let rekeyer: (any Rekeyer)?
     private var isTLS: Bool { rekeyer != nil }
     private var count: KernelRecordCount
+    /// What the socket said behind bytes that were spliced. It says it once.
+    private var failure: SystemError?
 
     init(socket: SharedDescriptor, rekeyer: (any Rekeyer)?) {
         self.socket = socket
@@ -24,6 +26,7 @@ final class SocketRecordReader: RecordReader {
             var type = Record.ContentType.applicationData
             let count: Int?
             do throws(SystemError) {
+                if let failure { throw failure }
                 count = try nonblocking("recvmsg") {
                     isTLS
                         ? clinux_tls_receive(socket.raw, buffer.baseAddress, buffer.count, 0, &type)
@@ -52,6 +55,7 @@ final class SocketRecordReader: RecordReader {
         if ended { return .end }
         let outcome: Spliced
         do throws(SystemError) {
+            if let failure { throw failure }
             outcome = try PipePool.shared.withPipe { pipe throws(SystemError) in
                 try splice(count, through: pipe, to: file, at: offset)
             }
@@ -87,9 +91,28 @@ final class SocketRecordReader: RecordReader {
         let flags = UInt32(CLINUX_SPLICE_F_MOVE | CLINUX_SPLICE_F_NONBLOCK)
         let into = pipe.writeEnd
         let limit = min(count, pipe.capacity)
-        guard
-            let moved = try nonblocking("splice", { clinux_splice(socket.raw, nil, into, nil, limit, flags) })
-        else { return .blocked }
+        var moved = 0
+        // The kernel gives one record to a call: as many as are there go into the pipe before one call takes them out.
+        while moved < limit {
+            let more: Int?
+            do throws(SystemError) {
+                more = try nonblocking("splice") {
+                    clinux_splice(socket.raw, nil, into, nil, limit - moved, flags)
+                }
+            } catch {
+                guard moved > 0 else { throw error }
+                // First the file gets what came before. A record that cannot be spliced waits where it is.
+                if error.errno != .invalidArgument { failure = error }
+                break
+            }
+            // Nothing more is there, or the pipe is full.
+            guard let more else {
+                if moved == 0 { return .blocked }
+                break
+            }
+            if more == 0 { break }
+            moved += more
+        }
         var done = 0
         let outOf = pipe.readEnd
         while done < moved {
