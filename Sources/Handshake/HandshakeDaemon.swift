@@ -12,15 +12,12 @@ package struct HandshakeDaemon: Sendable {
     /// Client: tlscd. Server: tlssd.
     package let role: Channel.Role
     package let recordLayer: RecordLayerChoice
-    /// A daemon of this process's own that may still be starting.
-    private let own: PrivateDaemon?
 
     /// Of the connections it secures.
     package var keyLimits: KeyLimits
 
-    package init(path: String, role: Channel.Role, recordLayer: RecordLayerChoice, own: PrivateDaemon? = nil) {
+    package init(path: String, role: Channel.Role, recordLayer: RecordLayerChoice) {
         keyLimits = role == .client ? .client : .server
-        self.own = own
         self.path = path
         self.role = role
         self.recordLayer = recordLayer
@@ -37,7 +34,6 @@ package struct HandshakeDaemon: Sendable {
     package func secure(
         _ socket: SharedDescriptor, _ request: HandshakeRequest
     ) throws(HandshakeFailure) -> SecuredConnection {
-        try own?.waitUntilReady()
         let upcall = try open(until: request.deadline)
         // Less than zero is for ever, for which the upcall has no word.
         let left = request.deadline.pollTimeout

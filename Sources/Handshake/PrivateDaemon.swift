@@ -12,7 +12,6 @@ package final class PrivateDaemon: Sendable {
     /// Where it answers: an abstract AF_LOCAL name, which leaves nothing behind.
     package let path: String
     private let state: Mutex<State>
-    private let isClient: Bool
 
     private struct State {
         var child: ChildProcess
@@ -32,11 +31,7 @@ package final class PrivateDaemon: Sendable {
         }
     }
 
-    /// Whether it has answered once; nil while that is not known.
-    private let answered = Condition<Bool?>(nil)
-
-    /// Starts it. A tlssd is waited for until it answers; a tlscd is not, since the way to the server takes its time too:
-    /// see ``waitUntilReady()``.
+    /// Starts it and waits until it answers.
     ///
     /// - Parameter more: further arguments.
     /// - Throws: ``HandshakeFailure``; what is wrong with the files the daemon has said on standard error.
@@ -51,7 +46,6 @@ package final class PrivateDaemon: Sendable {
         if let key = files.key { arguments += ["--key", key] }
         if let anchors = files.anchors { arguments += ["--ca", anchors] }
         self.path = path
-        isClient = role == .client
         let all = arguments + more
         // Bound before it starts, so that a call can be made at once: it waits in the backlog until the daemon takes it.
         @Sendable func start() throws(SystemError) -> ChildProcess {
@@ -63,22 +57,13 @@ package final class PrivateDaemon: Sendable {
         } catch {
             throw HandshakeFailure(.local, "cannot start \(name): \(error)")
         }
-        let daemon = HandshakeDaemon(path: path, role: role, recordLayer: .auto)
-        guard role == .client else {
-            guard daemon.isRunning() else {
-                stop()
-                throw HandshakeFailure(.local, "\(name) could not start: see what it said above")
-            }
-            answered.withLock { $0 = true }
-            return
+        guard HandshakeDaemon(path: path, role: role, recordLayer: .auto).isRunning() else {
+            stop()
+            throw HandshakeFailure(.local, "\(name) could not start: see what it said above")
         }
+        guard role == .client else { return }
         do throws(SystemError) {
-            try Thread.detached("tlscd") { [weak self, answered] in
-                // Meanwhile what this process's record layer needs of libcrypto, which takes as long.
-                RecordCipherSetup.prepare()
-                let isRunning = daemon.isRunning()
-                answered.withLock(wake: true) { $0 = isRunning }
-                guard isRunning else { return }
+            try Thread.detached("tlscd") { [weak self] in
                 while let child = self?.running {
                     Self.wait(for: child)
                     guard self?.replace(child, start) == true else { return }
@@ -87,15 +72,6 @@ package final class PrivateDaemon: Sendable {
         } catch {
             stop()
             throw HandshakeFailure(.local, "cannot watch \(name): \(error)")
-        }
-    }
-
-    /// Waits until it has answered once.
-    ///
-    /// - Throws: ``HandshakeFailure`` where it could not start; why it has said on standard error.
-    package func waitUntilReady() throws(HandshakeFailure) {
-        guard answered.wait({ $0 }) == true else {
-            throw HandshakeFailure(.local, "tlscd could not start: see what it said above")
         }
     }
 
@@ -128,8 +104,7 @@ package final class PrivateDaemon: Sendable {
     package func stop() {
         state.withLock { state in
             state.isStopped = true
-            // A tlscd has nothing to put in order, and this process waits for its end.
-            state.child.stop(isClient ? SIGKILL : SIGTERM)
+            state.child.stop()
         }
     }
 }

@@ -65,14 +65,12 @@ package final class ChildProcess: Sendable {
     }
 
     /// Asks it to end, waits for it, and returns its exit status; 128 and the signal's number where a signal ended it.
-    ///
-    /// - Parameter signal: what it is asked by.
     @discardableResult
-    package func stop(_ signal: Int32 = SIGTERM) -> Int32 {
+    package func stop() -> Int32 {
         ended.withLock { ended in
             // Once it was waited for, its number may be another process's.
             if let ended { return ended }
-            kill(process, signal)
+            kill(process, SIGTERM)
             return Self.wait(process, 0, &ended) ?? 0
         }
     }

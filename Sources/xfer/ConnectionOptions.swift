@@ -142,8 +142,7 @@ struct ConnectionOptions: ParsableArguments {
         }
         let session = Session(
             host: name.host, options: options,
-            daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer, own: own) },
-            bandwidth: bandwidth,
+            daemon: path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }, bandwidth: bandwidth,
             stepDone: stepDone
         ) { note in
             Messages.note(note, quiet: quiet)

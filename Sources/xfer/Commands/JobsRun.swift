@@ -279,8 +279,8 @@ private final class JobsPool: Sendable {
             let key = [
                 options.protection.rawValue, options.daemon, options.anchors, options.certificate, options.key,
             ].map { $0 ?? "" }.joined(separator: "\0")
-            let (path, own) = try daemons.own.withLock { own -> (String?, PrivateDaemon?) in
-                if let there = own[key] { return try there.get() }
+            let path = try daemons.own.withLock { own -> String? in
+                if let there = own[key] { return try there.get().path }
                 if options.protection == .cleartext, !quiet {
                     Messages.write(
                         "xfer: warning: xprtsec=none: everybody on the way can read and change what is copied")
@@ -288,9 +288,9 @@ private final class JobsPool: Sendable {
                 // What fails is not tried again for each of a million jobs.
                 let made = Result { try ConnectionOptions.daemon(options) }
                 own[key] = made
-                return try made.get()
+                return try made.get().path
             }
-            return path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer, own: own) }
+            return path.map { HandshakeDaemon(path: $0, role: .client, recordLayer: layer) }
         } notify: { note in
             if !quiet { Messages.write("xfer: \(note)") }
         } mounted: { session in
