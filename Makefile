@@ -123,6 +123,10 @@ test-rekey: build-tests deps-peer ## the KeyUpdate tests on a kernel that can re
 bench: deps-bench build ## xfer beside curl and nginx, scp, rsync, cp (BENCH=options); the report is .build/bench/report.html
 	$(built)/bench peers $(BENCH)
 
+.PHONY: bench-steps
+bench-steps: deps-bench build ## where the time of a get and a put goes, and how near the machine's limit they are
+	$(built)/bench steps $(BENCH)
+
 .PHONY: bench-ktls
 bench-ktls: deps deps-bench build ## kernel TLS beside nginx's, in the lab where this kernel has none
 	$(built)/bench ktls $(BENCH)
