@@ -26,12 +26,7 @@ final class RequestFile: Sendable {
             let file = SharedDescriptor(try Files.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK))
             let status = try Files.status(file.raw)
             guard status.st_mode & S_IFMT == S_IFREG else { throw SystemError("open", .invalidArgument, on: path) }
-            do throws(SystemError) {
-                try systemCall("flock") { flock(file.raw, LOCK_EX | LOCK_NB) }
-            } catch {
-                if error.errno != .wouldBlock { throw error }
-                throw SystemError("flock", .resourceBusy, on: path)
-            }
+            try Self.lock(file.raw, path)
             self.file = file
             discarded = try Self.obstacle(file.raw, Int(status.st_size), slots)
             if discarded != nil { try systemCall("ftruncate", on: path) { ftruncate(file.raw, 0) } }
@@ -50,6 +45,24 @@ final class RequestFile: Sendable {
             case .invalidArgument: throw Unusable(description: "\(path): it is no regular file")
             default: throw Unusable(description: "\(path): \(error.errno)")
             }
+        }
+    }
+
+    /// How long a server that was killed may take to be gone, or a process that one has just started to close what it got.
+    private static let patience = 2.0
+
+    /// - Throws: EBUSY where another server has the file and keeps it.
+    private static func lock(_ file: Int32, _ path: String) throws(SystemError) {
+        let deadline = Deadline.after(seconds: patience)
+        while true {
+            do throws(SystemError) {
+                try systemCall("flock") { flock(file, LOCK_EX | LOCK_NB) }
+                return
+            } catch {
+                if error.errno != .wouldBlock { throw error }
+                if deadline.hasPassed { throw SystemError("flock", .resourceBusy, on: path) }
+            }
+            Condition(()).wait(until: .after(seconds: 0.02)) { _ in nil as Void? }
         }
     }
 
