@@ -154,14 +154,17 @@ int clinux_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid) {
 
 int clinux_tls_attach(int socket) { return setsockopt(socket, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls"); }
 
+// What the options TLS_TX and TLS_RX have: <linux/tls.h> gives each suite its own structure.
+union tls_crypto {
+    struct tls_crypto_info info;
+    struct tls12_crypto_info_aes_gcm_128 aes128;
+    struct tls12_crypto_info_aes_gcm_256 aes256;
+    struct tls12_crypto_info_chacha20_poly1305 chacha;
+};
+
 int clinux_tls_install(int socket, enum clinux_tls_direction direction, enum clinux_tls_cipher cipher, const uint8_t *key,
                        const uint8_t iv[12], uint64_t sequence) {
-    union {
-        struct tls_crypto_info info;
-        struct tls12_crypto_info_aes_gcm_128 aes128;
-        struct tls12_crypto_info_aes_gcm_256 aes256;
-        struct tls12_crypto_info_chacha20_poly1305 chacha;
-    } crypto = {0};
+    union tls_crypto crypto = {0};
     uint8_t rec_seq[8];
     socklen_t length;
     for (int i = 0; i < 8; i++) rec_seq[i] = (uint8_t)(sequence >> (56 - 8 * i));
@@ -200,12 +203,7 @@ int clinux_tls_install(int socket, enum clinux_tls_direction direction, enum cli
 }
 
 int clinux_tls_records(int socket, enum clinux_tls_direction direction, uint64_t *records) {
-    union {
-        struct tls_crypto_info info;
-        struct tls12_crypto_info_aes_gcm_128 aes128;
-        struct tls12_crypto_info_aes_gcm_256 aes256;
-        struct tls12_crypto_info_chacha20_poly1305 chacha;
-    } crypto = {0};
+    union tls_crypto crypto = {0};
     socklen_t length = sizeof crypto.info;
     // The kernel wants the length of the suite's own structure, and tells the suite to who asks for the head alone.
     if (getsockopt(socket, SOL_TLS, direction, &crypto, &length) != 0) return -1;

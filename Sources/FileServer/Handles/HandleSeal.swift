@@ -41,6 +41,7 @@ struct HandleSeal: Sendable {
     /// - Parameter key: at most 64 bytes.
     init(key: [UInt8]) {
         var state = ccrypto_hmac_key()
+        // The key is this server's own, of a length that fits: so libcrypto lacks SHA-256, and no handle can be sealed.
         guard ccrypto_hmac_key_set(&state, key, key.count) == 1 else { fatalError("SHA-256 failed") }
         self.key = state
     }
