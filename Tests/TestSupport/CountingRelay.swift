@@ -10,41 +10,26 @@ package final class CountingRelay: Sendable {
         package var connections = 0
     }
 
-    package let port: UInt16
-    private let listener: SharedDescriptor
+    package var port: UInt16 { entrance.port }
+    private let entrance: RelayEntrance
     private let counts = Condition(Count())
 
     /// - Parameter target: the server's port, on loopback.
     package init(to target: UInt16) throws {
-        TestProcess.prepare()
-        guard let address = try SocketAddress.resolve("127.0.0.1", port: 0).first,
-            let server = try SocketAddress.resolve("127.0.0.1", port: target).first
-        else { throw Unexpected("no address of loopback") }
-        let listener = SharedDescriptor(try Socket.listen(on: address))
-        self.listener = listener
-        port = try Socket.local(listener.raw).port
         let counts = counts
-        try Thread.detached("relay") {
-            while ((try? Poll.wait(listener.raw, for: Poll.readable, until: .never)) ?? 0) != 0 {
-                guard let accepted = try? Socket.accept(listener.raw) else { return }
-                let client = SharedDescriptor(accepted)
-                guard let connected = try? Socket.connect(to: server, until: .after(seconds: 10)) else { continue }
-                let server = SharedDescriptor(connected)
-                counts.withLock { $0.connections += 1 }
-                for (from, to, direction) in [(client, server, \Count.up), (server, client, \Count.down)]
-                    as [(SharedDescriptor, SharedDescriptor, WritableKeyPath<Count, Int> & Sendable)]
-                {
-                    try? Thread.detached("relay") {
-                        Self.pump(from, to) { count in
-                            counts.withLock(wake: true) { $0[keyPath: direction] += count }
-                        }
+        entrance = try RelayEntrance(to: target) { client, server in
+            counts.withLock { $0.connections += 1 }
+            for (from, to, direction) in [(client, server, \Count.up), (server, client, \Count.down)]
+                as [(SharedDescriptor, SharedDescriptor, WritableKeyPath<Count, Int> & Sendable)]
+            {
+                try? Thread.detached("relay") {
+                    Self.pump(from, to) { count in
+                        counts.withLock(wake: true) { $0[keyPath: direction] += count }
                     }
                 }
             }
         }
     }
-
-    deinit { shutdown(listener.raw, Int32(SHUT_RDWR)) }
 
     /// What has crossed since the last ``reset()``.
     package var count: Count { counts.withLock { $0 } }

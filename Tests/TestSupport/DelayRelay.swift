@@ -7,8 +7,8 @@ import Kernel
 /// What is on the way is kept in memory, up to ``capacity`` in each direction of a connection. TCP itself sees no delay: its
 /// windows and connecting are those of loopback.
 package final class DelayRelay: Sendable {
-    package let port: UInt16
-    private let listener: SharedDescriptor
+    package var port: UInt16 { entrance.port }
+    private let entrance: RelayEntrance
 
     /// Bytes that may be on the way in one direction of a connection.
     package static let capacity = 256 << 20
@@ -17,30 +17,15 @@ package final class DelayRelay: Sendable {
     ///   - target: the server's port, on loopback.
     ///   - roundTrip: seconds that a byte and its answer take longer than without the relay.
     package init(to target: UInt16, roundTrip: Double) throws {
-        TestProcess.prepare()
-        guard let address = try SocketAddress.resolve("127.0.0.1", port: 0).first,
-            let server = try SocketAddress.resolve("127.0.0.1", port: target).first
-        else { throw Unexpected("no address of loopback") }
-        let listener = SharedDescriptor(try Socket.listen(on: address))
-        self.listener = listener
-        port = try Socket.local(listener.raw).port
-        try Thread.detached("relay") {
-            while ((try? Poll.wait(listener.raw, for: Poll.readable, until: .never)) ?? 0) != 0 {
-                guard let accepted = try? Socket.accept(listener.raw) else { return }
-                let client = SharedDescriptor(accepted)
-                guard let connected = try? Socket.connect(to: server, until: .after(seconds: 10)) else { continue }
-                let server = SharedDescriptor(connected)
-                for end in [client, server] {
-                    try? Socket.setNoDelay(end.raw)
-                    setBlocking(end)
-                }
-                DelayedDirection(client, server, delay: roundTrip / 2).start()
-                DelayedDirection(server, client, delay: roundTrip / 2).start()
+        entrance = try RelayEntrance(to: target) { client, server in
+            for end in [client, server] {
+                try? Socket.setNoDelay(end.raw)
+                setBlocking(end)
             }
+            DelayedDirection(client, server, delay: roundTrip / 2).start()
+            DelayedDirection(server, client, delay: roundTrip / 2).start()
         }
     }
-
-    deinit { shutdown(listener.raw, Int32(SHUT_RDWR)) }
 }
 
 /// One thread takes bytes from `from` and notes when they are due, another one sends them to `to` when they are.
