@@ -184,6 +184,8 @@ lab_run() {
     kill -KILL -- "-$lab_kernel" 2>/dev/null
     lab_kernel=
     wait "$out" "$err"
+    # Signal 9 from nowhere has one sender: the guest's kernel, which says so on its console alone
+    grep -a -o 'Out of memory: Killed process.*' "$lab_work/console" | tr -d '\r' | sed "s/^/$lab_name: /" >&2
     if [[ -s $lab_work/status ]]; then
         read -r status <"$lab_work/status"
         [[ -s $lab_work/reason ]] && lab_fail "$(<"$lab_work/reason")"
