@@ -33,8 +33,8 @@ import Testing
     /// More than is kept in memory, and the name has what was there until the input has ended.
     @Test func theNameHasTheOldFileUntilTheEnd() throws {
         try withSite(.user) { site in
-            let content = pattern(100 << 20, seed: 9)
-            try write(content, to: site.local + "/f")
+            let content = LargePattern(count: 100 << 20)
+            try content.write(to: site.local + "/f")
             try write("old", to: site.data + "/copy")
             mkfifo(site.local + "/more", 0o600)
             let put = try shell("cat f more | XFER put OPTIONS - localhost:/data/copy", site)
@@ -42,7 +42,7 @@ import Testing
             #expect(contents(of: site.data + "/copy") == "old")
             try write("the end", to: site.local + "/more")
             expectDone(try put.wait())
-            expectFile(site.data + "/copy", content + Array("the end".utf8))
+            #expect(try content.difference(from: site.data + "/copy", ending: Array("the end".utf8)) == nil)
         }
     }
 

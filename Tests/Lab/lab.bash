@@ -184,8 +184,11 @@ lab_run() {
     kill -KILL -- "-$lab_kernel" 2>/dev/null
     lab_kernel=
     wait "$out" "$err"
-    # Signal 9 from nowhere has one sender: the guest's kernel, which says so on its console alone
-    grep -a -o 'Out of memory: Killed process.*' "$lab_work/console" | tr -d '\r' | sed "s/^/$lab_name: /" >&2
+    # Signal 9 from nowhere has one sender: the guest's kernel, which says why on its console alone. Each of the guest's
+    # processes is one of ours, with a mapping for every page that does not follow the one before it: 65530 of them at
+    # most (vm.max_map_count), which a process with more than 256 MB can come to need
+    grep -a -o -E 'Out of memory: Killed process.*|.*ran out of memory on the host side.*' "$lab_work/console" |
+        tr -d '\r' | sed "s/^/$lab_name: /" >&2
     if [[ -s $lab_work/status ]]; then
         read -r status <"$lab_work/status"
         [[ -s $lab_work/reason ]] && lab_fail "$(<"$lab_work/reason")"

@@ -56,3 +56,37 @@ package func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
         filled = count
     }
 }
+
+/// The same for more than should be in memory at once: a process of a lab has little.
+package struct LargePattern {
+    private let count: Int
+    private static let piece = 4 << 20
+
+    package init(count: Int) { self.count = count }
+
+    private func forEachPiece(_ body: (Int, [UInt8]) throws -> Void) rethrows {
+        for start in stride(from: 0, to: count, by: Self.piece) {
+            try body(start, pattern(min(Self.piece, count - start), seed: UInt64(start + 1)))
+        }
+    }
+
+    package func write(to path: String) throws {
+        let file = try Files.open(path, O_WRONLY | O_CREAT | O_TRUNC)
+        try forEachPiece { try Files.write(file.raw, $1, at: UInt64($0)) }
+    }
+
+    /// What keeps a file from being this with `ending` behind it; nil where it is.
+    package func difference(from path: String, ending: [UInt8] = []) throws -> String? {
+        let file = try Files.open(path, O_RDONLY)
+        let size = Int(try Files.status(file.raw).st_size)
+        guard size == count + ending.count else { return "\(size) bytes, not \(count + ending.count)" }
+        var different: Int?
+        try forEachPiece { start, bytes in
+            if different == nil, try Files.read(file.raw, count: bytes.count, at: UInt64(start)) != bytes {
+                different = start
+            }
+        }
+        if let different { return "not the same behind \(different)" }
+        return try Files.read(file.raw, count: ending.count, at: UInt64(count)) == ending ? nil : "another end"
+    }
+}
