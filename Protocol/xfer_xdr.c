@@ -356,3 +356,123 @@ xdr_SEGMENTSres (XDR *xdrs, SEGMENTSres *objp)
 	}
 	return TRUE;
 }
+
+bool_t
+xdr_READFILESargs (XDR *xdrs, READFILESargs *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_nfs_fh3 (xdrs, &objp->object))
+		 return FALSE;
+	 if (!xdr_array (xdrs, (char **)&objp->files.files_val, (u_int *) &objp->files.files_len, XFER_FILESMAX,
+		sizeof (nfs_fh3), (xdrproc_t) xdr_nfs_fh3))
+		 return FALSE;
+	return TRUE;
+}
+
+bool_t
+xdr_xferfile (XDR *xdrs, xferfile *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_nfsstat3 (xdrs, &objp->status))
+		 return FALSE;
+	 if (!xdr_bytes (xdrs, (char **)&objp->data.data_val, (u_int *) &objp->data.data_len, XFER_WHOLEMAX))
+		 return FALSE;
+	 if (!xdr_post_op_attr (xdrs, &objp->attributes))
+		 return FALSE;
+	return TRUE;
+}
+
+bool_t
+xdr_READFILESresok (XDR *xdrs, READFILESresok *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_array (xdrs, (char **)&objp->files.files_val, (u_int *) &objp->files.files_len, XFER_FILESMAX,
+		sizeof (xferfile), (xdrproc_t) xdr_xferfile))
+		 return FALSE;
+	return TRUE;
+}
+
+bool_t
+xdr_READFILESres (XDR *xdrs, READFILESres *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_nfsstat3 (xdrs, &objp->status))
+		 return FALSE;
+	switch (objp->status) {
+	case NFS3_OK:
+		 if (!xdr_READFILESresok (xdrs, &objp->READFILESres_u.resok))
+			 return FALSE;
+		break;
+	default:
+		break;
+	}
+	return TRUE;
+}
+
+bool_t
+xdr_xfernew (XDR *xdrs, xfernew *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_nfs_fh3 (xdrs, &objp->dir))
+		 return FALSE;
+	 if (!xdr_filename3 (xdrs, &objp->name))
+		 return FALSE;
+	 if (!xdr_filename3 (xdrs, &objp->temporary))
+		 return FALSE;
+	 if (!xdr_sattr3 (xdrs, &objp->attributes))
+		 return FALSE;
+	 if (!xdr_bytes (xdrs, (char **)&objp->data.data_val, (u_int *) &objp->data.data_len, XFER_WHOLEMAX))
+		 return FALSE;
+	return TRUE;
+}
+
+bool_t
+xdr_PUTFILESargs (XDR *xdrs, PUTFILESargs *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_nfs_fh3 (xdrs, &objp->object))
+		 return FALSE;
+	 if (!xdr_xferhow (xdrs, &objp->how))
+		 return FALSE;
+	 if (!xdr_bool (xdrs, &objp->synchronize))
+		 return FALSE;
+	 if (!xdr_array (xdrs, (char **)&objp->files.files_val, (u_int *) &objp->files.files_len, XFER_FILESMAX,
+		sizeof (xfernew), (xdrproc_t) xdr_xfernew))
+		 return FALSE;
+	return TRUE;
+}
+
+bool_t
+xdr_PUTFILESresok (XDR *xdrs, PUTFILESresok *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_array (xdrs, (char **)&objp->files.files_val, (u_int *) &objp->files.files_len, XFER_FILESMAX,
+		sizeof (nfsstat3), (xdrproc_t) xdr_nfsstat3))
+		 return FALSE;
+	return TRUE;
+}
+
+bool_t
+xdr_PUTFILESres (XDR *xdrs, PUTFILESres *objp)
+{
+	register int32_t *buf;
+
+	 if (!xdr_nfsstat3 (xdrs, &objp->status))
+		 return FALSE;
+	switch (objp->status) {
+	case NFS3_OK:
+		 if (!xdr_PUTFILESresok (xdrs, &objp->PUTFILESres_u.resok))
+			 return FALSE;
+		break;
+	default:
+		break;
+	}
+	return TRUE;
+}

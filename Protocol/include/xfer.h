@@ -29,6 +29,7 @@ typedef struct CAPABILITIESargs CAPABILITIESargs;
 #define XFER_KEYUPDATE 2
 #define XFER_WHOLEREADS 4
 #define XFER_WHOLEMAX 65536
+#define XFER_MANYFILES 8
 
 struct CAPABILITIESresok {
 	uint32 algorithms;
@@ -201,6 +202,82 @@ struct SEGMENTSres {
 	} SEGMENTSres_u;
 };
 typedef struct SEGMENTSres SEGMENTSres;
+#define XFER_FILESMAX 64
+#define XFER_FILESDATAMAX 262144
+
+struct READFILESargs {
+	nfs_fh3 object;
+	struct {
+		u_int files_len;
+		nfs_fh3 *files_val;
+	} files;
+};
+typedef struct READFILESargs READFILESargs;
+
+struct xferfile {
+	nfsstat3 status;
+	struct {
+		u_int data_len;
+		char *data_val;
+	} data;
+	post_op_attr attributes;
+};
+typedef struct xferfile xferfile;
+
+struct READFILESresok {
+	struct {
+		u_int files_len;
+		xferfile *files_val;
+	} files;
+};
+typedef struct READFILESresok READFILESresok;
+
+struct READFILESres {
+	nfsstat3 status;
+	union {
+		READFILESresok resok;
+	} READFILESres_u;
+};
+typedef struct READFILESres READFILESres;
+
+struct xfernew {
+	nfs_fh3 dir;
+	filename3 name;
+	filename3 temporary;
+	sattr3 attributes;
+	struct {
+		u_int data_len;
+		char *data_val;
+	} data;
+};
+typedef struct xfernew xfernew;
+
+struct PUTFILESargs {
+	nfs_fh3 object;
+	xferhow how;
+	bool_t synchronize;
+	struct {
+		u_int files_len;
+		xfernew *files_val;
+	} files;
+};
+typedef struct PUTFILESargs PUTFILESargs;
+
+struct PUTFILESresok {
+	struct {
+		u_int files_len;
+		nfsstat3 *files_val;
+	} files;
+};
+typedef struct PUTFILESresok PUTFILESresok;
+
+struct PUTFILESres {
+	nfsstat3 status;
+	union {
+		PUTFILESresok resok;
+	} PUTFILESres_u;
+};
+typedef struct PUTFILESres PUTFILESres;
 
 #define XFER_PROGRAM 0x20584652
 #define XFER_V1 1
@@ -224,6 +301,12 @@ extern  PUBLISHres * xferproc_publish_1_svc(PUBLISHargs *, struct svc_req *);
 #define XFERPROC_SEGMENTS 5
 extern  SEGMENTSres * xferproc_segments_1(SEGMENTSargs *, CLIENT *);
 extern  SEGMENTSres * xferproc_segments_1_svc(SEGMENTSargs *, struct svc_req *);
+#define XFERPROC_READFILES 6
+extern  READFILESres * xferproc_readfiles_1(READFILESargs *, CLIENT *);
+extern  READFILESres * xferproc_readfiles_1_svc(READFILESargs *, struct svc_req *);
+#define XFERPROC_PUTFILES 7
+extern  PUTFILESres * xferproc_putfiles_1(PUTFILESargs *, CLIENT *);
+extern  PUTFILESres * xferproc_putfiles_1_svc(PUTFILESargs *, struct svc_req *);
 extern int xfer_program_1_freeresult (SVCXPRT *, xdrproc_t, caddr_t);
 
 #else /* K&R C */
@@ -245,6 +328,12 @@ extern  PUBLISHres * xferproc_publish_1_svc();
 #define XFERPROC_SEGMENTS 5
 extern  SEGMENTSres * xferproc_segments_1();
 extern  SEGMENTSres * xferproc_segments_1_svc();
+#define XFERPROC_READFILES 6
+extern  READFILESres * xferproc_readfiles_1();
+extern  READFILESres * xferproc_readfiles_1_svc();
+#define XFERPROC_PUTFILES 7
+extern  PUTFILESres * xferproc_putfiles_1();
+extern  PUTFILESres * xferproc_putfiles_1_svc();
 extern int xfer_program_1_freeresult ();
 #endif /* K&R C */
 
@@ -273,6 +362,14 @@ extern  bool_t xdr_xfersegment (XDR *, xfersegment*);
 extern  bool_t xdr_SEGMENTSresok (XDR *, SEGMENTSresok*);
 extern  bool_t xdr_SEGMENTSresfail (XDR *, SEGMENTSresfail*);
 extern  bool_t xdr_SEGMENTSres (XDR *, SEGMENTSres*);
+extern  bool_t xdr_READFILESargs (XDR *, READFILESargs*);
+extern  bool_t xdr_xferfile (XDR *, xferfile*);
+extern  bool_t xdr_READFILESresok (XDR *, READFILESresok*);
+extern  bool_t xdr_READFILESres (XDR *, READFILESres*);
+extern  bool_t xdr_xfernew (XDR *, xfernew*);
+extern  bool_t xdr_PUTFILESargs (XDR *, PUTFILESargs*);
+extern  bool_t xdr_PUTFILESresok (XDR *, PUTFILESresok*);
+extern  bool_t xdr_PUTFILESres (XDR *, PUTFILESres*);
 
 #else /* K&R C */
 extern bool_t xdr_CAPABILITIESargs ();
@@ -297,6 +394,14 @@ extern bool_t xdr_xfersegment ();
 extern bool_t xdr_SEGMENTSresok ();
 extern bool_t xdr_SEGMENTSresfail ();
 extern bool_t xdr_SEGMENTSres ();
+extern bool_t xdr_READFILESargs ();
+extern bool_t xdr_xferfile ();
+extern bool_t xdr_READFILESresok ();
+extern bool_t xdr_READFILESres ();
+extern bool_t xdr_xfernew ();
+extern bool_t xdr_PUTFILESargs ();
+extern bool_t xdr_PUTFILESresok ();
+extern bool_t xdr_PUTFILESres ();
 
 #endif /* K&R C */
 

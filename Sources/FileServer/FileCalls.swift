@@ -38,6 +38,15 @@ enum FileCalls {
         return opened
     }
 
+    /// ``Files/link(_:_:in:isOwn:)``: by default for a thread that acts as a caller.
+    static func link(
+        _ descriptor: Int32, _ name: FileName, in directory: Int32, isOwn: Bool = false
+    ) throws(SystemError) {
+        try name.withCString { (name) throws(SystemError) in
+            try Files.link(descriptor, name, in: directory, isOwn: isOwn)
+        }
+    }
+
     /// AT_REMOVEDIR
     static let removeDirectory: Int32 = 0x200
 

@@ -138,8 +138,9 @@ package final class FileServer: Sendable {
 
     /// What a handle is for.
     ///
+    /// - Parameter isKept: whether it stays open for further calls.
     /// - Throws: NFS3ERR_BADHANDLE where it was not made here; NFS3ERR_STALE where the object or the export is gone.
-    func file(_ handle: FileHandle) throws(NFSStatus) -> OpenFile {
+    func file(_ handle: FileHandle, isKept: Bool = true) throws(NFSStatus) -> OpenFile {
         if let file = cache[handle] {
             do throws(NFSStatus) {
                 _ = try file.status()
@@ -164,7 +165,8 @@ package final class FileServer: Sendable {
         let descriptor = opened.raw
         let status = try nfs { () throws(SystemError) in try Files.status(descriptor) }
         guard status.st_nlink > 0 else { throw .stale }
-        return cache.insert(OpenFile(export, handle, opened, status))
+        let file = OpenFile(export, handle, opened, status)
+        return isKept ? cache.insert(file) : file
     }
 
     /// ``file(_:)`` for a handle that must be a directory's.

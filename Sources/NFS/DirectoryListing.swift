@@ -61,21 +61,12 @@ package struct DirectoryListing: Hashable, Sendable {
         let length = entries.reduce(Self.overhead(attributes: attributes)) {
             $0 + (plus ? $1.encodedLengthPlus : $1.encodedLength)
         }
-        var fits = false
-        let bytes = [UInt8](unsafeUninitializedCapacity: length) { space, count in
-            var writer = ListingWriter(
-                UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(space)[..<length]))
-            write(to: &writer, plus: plus)
-            (fits, count) = (writer.fits, writer.position)
-        }
-        guard fits else { throw XDREncodingError() }
-        return bytes
+        return try XDRWordWriter.bytes(most: length) { write(to: &$0, plus: plus) }
     }
 
-    private func write(to writer: inout ListingWriter, plus: Bool) {
+    private func write(to writer: inout XDRWordWriter, plus: Bool) {
         writer.put(NFSStatus.ok.rawValue)
-        writer.put(attributes != nil)
-        if let attributes { writer.put(attributes) }
+        writer.put(attributes)
         writer.put(verifier)
         for entry in entries {
             writer.put(true)
@@ -83,10 +74,9 @@ package struct DirectoryListing: Hashable, Sendable {
             entry.name.withBytes { writer.put($0, most: FileName.wireLimit) }
             writer.put(entry.cookie)
             guard plus else { continue }
-            writer.put(entry.attributes != nil)
-            if let attributes = entry.attributes { writer.put(attributes) }
+            writer.put(entry.attributes)
             writer.put(entry.handle != nil)
-            entry.handle?.bytes.withUnsafeBytes { writer.put($0, most: FileHandle.limit) }
+            if let handle = entry.handle { writer.put(handle) }
         }
         writer.put(false)
         writer.put(endOfDirectory)
@@ -106,10 +96,9 @@ package struct DirectoryListing: Hashable, Sendable {
         _ results: UnsafeRawBufferPointer, plus: Bool, _ procedure: NFS.ProcedureNumber, _ subject: String
     ) throws(NFSError) {
         let malformed = NFSError(malformed: procedure, subject)
-        var reader = ListingReader(results)
-        guard let status = reader.word().map(NFSStatus.init), let hasAttributes = reader.bool() else { throw malformed }
-        let attributes = hasAttributes ? reader.attributes() : nil
-        guard hasAttributes == (attributes != nil) else { throw malformed }
+        var reader = XDRWordReader(results)
+        guard let status = reader.word().map(NFSStatus.init), let attributes = reader.optionalAttributes()
+        else { throw malformed }
         guard status == .ok else { throw NFSError(status, procedure, subject) }
         guard let verifier = reader.hyper() else { throw malformed }
         var entries: [DirectoryEntry] = []
@@ -121,15 +110,12 @@ package struct DirectoryListing: Hashable, Sendable {
             else { throw malformed }
             var entry = DirectoryEntry(fileID: fileID, name: FileName(name), cookie: cookie)
             if plus {
-                guard let hasAttributes = reader.bool() else { throw malformed }
-                if hasAttributes {
-                    guard let attributes = reader.attributes() else { throw malformed }
-                    entry.attributes = attributes
-                }
+                guard let attributes = reader.optionalAttributes() else { throw malformed }
+                entry.attributes = attributes
                 guard let hasHandle = reader.bool() else { throw malformed }
                 if hasHandle {
-                    guard let bytes = reader.opaque(most: FileHandle.limit) else { throw malformed }
-                    entry.handle = FileHandle(Array(bytes))
+                    guard let handle = reader.handle() else { throw malformed }
+                    entry.handle = handle
                 }
             }
             entries.append(entry)

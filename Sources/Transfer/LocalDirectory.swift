@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Kernel
 import NFS
+import Synchronization
 import SystemPackage
 
 /// A directory at this end: names are looked up in it by descriptor, whatever becomes of its path meanwhile.
@@ -11,6 +12,7 @@ final class LocalDirectory: Sendable {
     /// See ``TemporaryClaim``.
     let identity: TemporaryClaim.Directory
     private let descriptor: Descriptor
+    private let lacksUnnamed = Atomic<Bool>(false)
 
     private init(path: String, _ descriptor: consuming Descriptor) throws(SystemError) {
         let status = try Files.status(descriptor.raw)
@@ -26,6 +28,10 @@ final class LocalDirectory: Sendable {
     }
 
     var raw: Int32 { descriptor.raw }
+
+    /// Whether an ``UnnamedFile`` can be made in it, as far as is known.
+    var hasUnnamedFiles: Bool { !lacksUnnamed.load(ordering: .relaxed) }
+    func lacksUnnamedFiles() { lacksUnnamed.store(true, ordering: .relaxed) }
 
     func name(_ entry: FileName) -> String { path == "/" ? "/\(entry)" : "\(path)/\(entry)" }
 

@@ -82,6 +82,9 @@ package final class Progress: Sendable {
         doneFiles.wrappingAdd(1, ordering: .relaxed)
     }
 
+    /// A small file that was copied together with others.
+    func copied(bytes: UInt64) { passed(bytes: bytes) }
+
     func report(_ item: @autoclosure () -> Item) { onItem?(item()) }
     fileprivate func failed(_ error: any Error) { onFailure?(error) }
     fileprivate func skipped(_ what: String) { onSkip?(what) }

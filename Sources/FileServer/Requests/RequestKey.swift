@@ -17,7 +17,9 @@ struct RequestKey: Hashable, Sendable {
         self.call = call
     }
 
-    init(_ call: Call, arguments: UnsafeRawBufferPointer) {
+    /// - Parameter without: parts of the arguments that do not count, in their order: data, which would take as long to
+    ///   hash as to write. A call that is sent again has the same.
+    init(_ call: Call, arguments: UnsafeRawBufferPointer, without: [Range<Int>] = []) {
         let address = call.peer.address
         var who = Array(address[..<(address.lastIndex(of: ":") ?? address.endIndex)].utf8)
         switch call.peer.protection {
@@ -28,7 +30,7 @@ struct RequestKey: Hashable, Sendable {
         client = Digest(of: who)
 
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(256 + arguments.count)
+        bytes.reserveCapacity(256 + arguments.count - without.reduce(0) { $0 + $1.count })
         bytes += client.bytes
         for word in [call.transaction, call.program, call.version, call.procedure] { bytes += word.bigEndianBytes }
         switch call.credential {
@@ -39,7 +41,12 @@ struct RequestKey: Hashable, Sendable {
         case .tls: bytes += UInt32(7).bigEndianBytes
         case .unsupported(let flavor): bytes += flavor.bigEndianBytes
         }
-        bytes += arguments
+        var position = 0
+        for range in without where range.lowerBound >= position && range.upperBound <= arguments.count {
+            bytes += arguments[position..<range.lowerBound]
+            position = range.upperBound
+        }
+        bytes += arguments[position...]
         self.call = Digest(of: bytes)
     }
 }

@@ -19,7 +19,8 @@ extension Request {
                         isWritable: !caller.options.readOnly, takesKeyUpdates: peer.takesKeyUpdates(),
                         putMaximum: FileServer.putMaximum,
                         digestMaximum: FileServer.digestMaximum, rangeMaximum: FileServer.rangeMaximum,
-                        segmentMaximum: UInt32(Xfer.segmentLimit), hasWholeReads: true)))
+                        segmentMaximum: UInt32(Xfer.segmentLimit), hasWholeReads: true,
+                        hasManyFiles: true)))
         } catch {
             return answer(Xfer.Capabilities.self, .failure(error, Nothing()))
         }

@@ -104,21 +104,3 @@ extension Request {
         directory.export.strategy.moved(file.identity, to: Place(directory: directory.identity, name: name))
     }
 }
-
-extension FileCalls {
-    /// linkat(2) of what a descriptor stands for. By /proc, since linking a descriptor itself takes a capability.
-    ///
-    /// - Parameter isOwn: the thread acts as the process's own user, which may have that: it saves the way by /proc.
-    static func link(
-        _ descriptor: Int32, _ name: FileName, in directory: Int32, isOwn: Bool = false
-    ) throws(SystemError) {
-        if isOwn {
-            do throws(SystemError) {
-                return try at("linkat", name) { linkat(descriptor, "", directory, $0, Int32(CLINUX_AT_EMPTY_PATH)) }
-            } catch {
-                guard error.errno == .noSuchFileOrDirectory else { throw error }
-            }
-        }
-        try at("linkat", name) { linkat(AT_FDCWD, proc(descriptor), directory, $0, AT_SYMLINK_FOLLOW) }
-    }
-}

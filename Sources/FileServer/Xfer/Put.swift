@@ -15,7 +15,9 @@ extension Request {
             let begun = try Change(directory)
             change = begun
             let new = try ThreadCredentials.perform(as: identity, orThrow: { _ in NFSStatus.serverFault }) {
-                () throws(NFSStatus) in try newFile(arguments, in: directory)
+                () throws(NFSStatus) in
+                try newFile(
+                    arguments.name, temporary: arguments.temporary, arguments.attributes, count: count, in: directory)
             }
             return .write(
                 PayloadTarget(file: new.descriptor, offset: 0, writer: identity),
@@ -57,14 +59,16 @@ extension Request {
         }
     }
 
-    private func newFile(
-        _ arguments: Xfer.Put.Arguments, in directory: OpenFile
+    /// A new file for PUT and PUTFILES, once what they are asked for was checked.
+    ///
+    /// - Parameter count: bytes of data.
+    func newFile(
+        _ name: FileName, temporary: FileName, _ attributes: SetAttributes, count: Int, in directory: OpenFile
     ) throws(NFSStatus) -> NewFile {
         try requireWritable()
-        let name = try arguments.name.checked(dots: .exists)
-        let temporary = try arguments.temporary.checked(dots: .invalid)
-        guard temporary != name, arguments.attributes.size == nil, arguments.count <= FileServer.putMaximum
-        else { throw .invalid }
+        let name = try name.checked(dots: .exists)
+        let temporary = try temporary.checked(dots: .invalid)
+        guard temporary != name, attributes.size == nil, count <= FileServer.putMaximum else { throw .invalid }
         return try NewFile(server, in: directory, temporary: temporary, creator: identity)
     }
 

@@ -12,7 +12,9 @@ package struct XferProgram: Program {
     package var version: UInt32 { Xfer.version }
 
     /// PUBLISH with the longest names is a little over 8 KiB; a PUT's data does not count.
-    package func argumentLimit(procedure: UInt32) -> Int { 16 << 10 }
+    package func argumentLimit(procedure: UInt32) -> Int {
+        procedure == Xfer.ProcedureNumber.putFiles.rawValue ? Xfer.PutFiles.argumentLimit : 16 << 10
+    }
 
     package func payload(procedure: UInt32, arguments: UnsafeRawBufferPointer) -> PayloadPosition {
         procedure == Xfer.ProcedureNumber.put.rawValue ? Xfer.Put.payload(arguments: arguments) : .none
@@ -40,6 +42,8 @@ package struct XferProgram: Program {
                 request.answer(as: request.identity) { request.publish(arguments) }
             }
         case .segments: request.segments(arguments)
+        case .readFiles: request.readFiles(arguments)
+        case .putFiles: request.putFiles(call, arguments)
         }
     }
 
@@ -59,7 +63,7 @@ extension Xfer.ProcedureNumber {
     fileprivate func failure(_ status: NFSStatus) -> Answer {
         let words =
             switch self {
-            case .null, .capabilities: 0
+            case .null, .capabilities, .readFiles, .putFiles: 0
             // post_op_attr
             case .checksum, .segments: 1
             // wcc_data is two, a verifier as well

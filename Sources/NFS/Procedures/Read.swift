@@ -116,8 +116,11 @@ extension NFS.Read.Arguments: XDRValue {
 
 extension [UInt8] {
     /// Overwrites the last 4 bytes.
-    mutating func setLastWord(_ word: UInt32) {
-        guard count >= 4 else { return }
-        Swift.withUnsafeBytes(of: word.bigEndian) { replaceSubrange((count - 4)..., with: $0) }
+    mutating func setLastWord(_ word: UInt32) { setWord(word, at: count - 4) }
+
+    /// Overwrites 4 bytes.
+    mutating func setWord(_ word: UInt32, at position: Int) {
+        guard position >= 0, count - 4 >= position else { return }
+        Swift.withUnsafeBytes(of: word.bigEndian) { replaceSubrange(position..<(position + 4), with: $0) }
     }
 }

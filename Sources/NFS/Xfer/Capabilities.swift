@@ -22,11 +22,15 @@ extension Xfer {
             package var segmentMaximum: UInt32
             /// READs of at most ``wholeReadMaximum`` bytes are answered with the attributes after the reading.
             package var hasWholeReads: Bool
+            /// There are READFILES and PUTFILES.
+            package var hasManyFiles: Bool
 
             package init(
                 algorithms: UInt32, isWritable: Bool, takesKeyUpdates: Bool = false, putMaximum: UInt32,
-                digestMaximum: UInt32, rangeMaximum: UInt64, segmentMaximum: UInt32, hasWholeReads: Bool = false
+                digestMaximum: UInt32, rangeMaximum: UInt64, segmentMaximum: UInt32, hasWholeReads: Bool = false,
+                hasManyFiles: Bool = false
             ) {
+                self.hasManyFiles = hasManyFiles
                 self.hasWholeReads = hasWholeReads
                 self.algorithms = algorithms
                 self.isWritable = isWritable
@@ -58,7 +62,8 @@ extension Xfer.Capabilities {
                 algorithms: resok.algorithms, isWritable: resok.properties & UInt32(XFER_WRITABLE) != 0,
                 takesKeyUpdates: resok.properties & UInt32(XFER_KEYUPDATE) != 0,
                 putMaximum: resok.putmax, digestMaximum: resok.digestsmax, rangeMaximum: UInt64(resok.rangemax),
-                segmentMaximum: resok.segmentsmax, hasWholeReads: resok.properties & UInt32(XFER_WHOLEREADS) != 0))
+                segmentMaximum: resok.segmentsmax, hasWholeReads: resok.properties & UInt32(XFER_WHOLEREADS) != 0,
+                hasManyFiles: resok.properties & UInt32(XFER_MANYFILES) != 0))
     }
 
     package static func wire(_ reply: Reply, _ arena: XDRArena) -> CAPABILITIESres {
@@ -70,7 +75,8 @@ extension Xfer.Capabilities {
                 algorithms: success.algorithms,
                 properties: (success.isWritable ? UInt32(XFER_WRITABLE) : 0)
                     | (success.takesKeyUpdates ? UInt32(XFER_KEYUPDATE) : 0)
-                    | (success.hasWholeReads ? UInt32(XFER_WHOLEREADS) : 0),
+                    | (success.hasWholeReads ? UInt32(XFER_WHOLEREADS) : 0)
+                    | (success.hasManyFiles ? UInt32(XFER_MANYFILES) : 0),
                 putmax: success.putMaximum, digestsmax: success.digestMaximum,
                 rangemax: CProtocol.uint64(success.rangeMaximum), segmentsmax: success.segmentMaximum)
         case .failure(let status, _): wire.status = status.wire

@@ -7,10 +7,16 @@ package enum Xfer {
     package static let digestLimit = 131_072
     /// Segments in one reply: XFER_MAXSEGMENTS of xfer.x.
     package static let segmentLimit = 512
+    /// Files in one READFILES or PUTFILES: XFER_FILESMAX of xfer.x.
+    package static let filesLimit = 64
+    /// Bytes of data in one READFILES or PUTFILES: XFER_FILESDATAMAX of xfer.x.
+    package static let filesDataLimit = 262_144
+    /// Bytes of one of their files: XFER_WHOLEMAX of xfer.x.
+    package static let fileDataLimit = 65536
 
     /// The procedures by number.
     package enum ProcedureNumber: UInt32, Sendable, CaseIterable {
-        case null, capabilities, checksum, put, publish, segments
+        case null, capabilities, checksum, put, publish, segments, readFiles, putFiles
 
         /// The name in xfer.x: `CHECKSUM`.
         package var name: String { "\(self)".uppercased() }

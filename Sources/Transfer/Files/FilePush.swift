@@ -195,7 +195,7 @@ struct FilePush: FileMover {
     }
 
     /// An EXCLUSIVE CREATE may have kept its verifier in the mode and the times (RFC 1813 section 3.3.8): all are set.
-    private func attributes(_ source: FileAttributes) -> SetAttributes {
+    func attributes(_ source: FileAttributes) -> SetAttributes {
         var attributes = rules.attributes(source)
         if !rules.preserve { (attributes.accessTime, attributes.modificationTime) = (.now, .now) }
         return attributes

@@ -26,9 +26,14 @@ extension CopyRules {
         return rules
     }
 
+    /// What ``withOwner(_:_:)`` begins with: nothing about owners where they were refused before.
+    func settable(_ attributes: SetAttributes) -> SetAttributes {
+        ownerIsImplied && ownership.isRefused ? attributes.withoutOwner : attributes
+    }
+
     /// Sets attributes by `body`; once more without the owner where that is refused and was only implied.
     func withOwner<R>(_ attributes: SetAttributes, _ body: (SetAttributes) async throws -> R) async throws -> R {
-        let attributes = ownerIsImplied && ownership.isRefused ? attributes.withoutOwner : attributes
+        let attributes = settable(attributes)
         do {
             return try await body(attributes)
         } catch  where ownerIsImplied && attributes.hasOwner && Self.isRefusal(error) {

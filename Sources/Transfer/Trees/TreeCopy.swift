@@ -19,6 +19,14 @@ protocol FileMover: Sendable {
         _ name: FileName, _ node: Node, in source: Source.Directory, following: Bool, to target: Target.Directory,
         as final: FileName
     ) async throws -> UInt64
+
+    /// Nil where each file goes by itself.
+    func together() async throws -> SmallFileLimits?
+
+    /// The same for several small files at once.
+    ///
+    /// - Returns: for each its bytes, or why it is not there.
+    func copy(_ files: [SmallFile<Source, Target>]) async -> [Result<UInt64, any Error>]
 }
 
 /// Copies a tree: directories as they are found, files many at once, what the source does not have deleted when all is
@@ -34,6 +42,9 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     let progress: Progress
     let gatherer: Gatherer
     private let slots: Limiter
+    /// Small files that are copied together; nil where none are.
+    private let small = Mutex<(limits: SmallFileLimits, queue: SmallFileQueue<Waiting>)?>(nil)
+    private let smallCalls = Limiter(SmallFileLimits.calls)
     private let links = HardLinks<Target.Location>()
     private let deletion: Deletion<Target>
     /// Where the copy goes; nil where it would be made, and nothing is.
@@ -119,6 +130,13 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         }
     }
 
+    /// A small file that waits for others to be copied with.
+    private struct Waiting: Sendable {
+        let entry: Entry
+        let filling: Filling
+        let reasons: [Item.Reason]
+    }
+
     /// Copies what is in a directory into another one.
     ///
     /// - Parameters:
@@ -129,6 +147,10 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             do {
                 let attributes = try await source.attributes(from)
                 guard let isTouched = begin(attributes, before) else { return }
+                if !rules.dryRun, rules.jobs > 1, let limits = try await mover.together() {
+                    let count = min(rules.jobs, SmallFileLimits.count)
+                    small.withLock { $0 = (limits, SmallFileQueue(count: count)) }
+                }
                 if let to {
                     let fileID = try await target.attributes(to).fileID
                     top.withLock { $0 = Top(directory: to, fileID: fileID) }
@@ -136,6 +158,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
                 deletion.keep(attributes.fileID) { [source] in try await source.attributes(from) }
                 let top = Filling(from, attributes, to, before: before, RelativePath(), in: nil, isTouched: isTouched)
                 await walk(top, &group)
+                await begin(small.withLock { $0?.queue.take() } ?? [], &group)
             } catch {
                 gatherer.fail(error)
             }
@@ -203,7 +226,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
                     let entry = Entry(name, node, existing: try existing(name, filling, index), path)
                     if node.type == .directory {
                         directories.append(entry)
-                    } else if needsWork(entry, filling) {
+                    } else {
                         await begin(entry, filling, &group)
                     }
                 }
@@ -349,9 +372,18 @@ final class TreeCopy<Mover: FileMover>: Sendable {
 
     // MARK: Entries that are not directories
 
+    /// What is to be done with an entry.
+    private enum Work {
+        /// Nothing, and that was said.
+        case none
+        case alone
+        /// A file that can be copied together with others.
+        case copy([Item.Reason])
+    }
+
     /// Says what is done with an entry for which nothing has to be done; for each a task, or only to wait for its turn,
     /// would cost more than to find that out.
-    private func needsWork(_ entry: Entry, _ filling: Filling) -> Bool {
+    private func work(_ entry: Entry, _ filling: Filling) -> Work {
         switch entry.node.type {
         case .regular:
             progress.found(bytes: entry.node.attributes.size)
@@ -361,18 +393,34 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             let what = "neither a file, a directory nor a link"
             gatherer.skip("\(source.path(entry.name, in: filling.source)): \(what)")
             progress.report(Item(.skip, entry.node.type, entry.path.description, detail: what))
-            return false
+            return .none
         }
-        if isLinked(entry) { return true }
+        if isLinked(entry) { return .alone }
         switch Comparison.decide(source: entry.node.attributes, target: entry.existing?.attributes, rules: rules) {
         case .unchanged: passed(entry, .unchanged)
         case .skip(let why): passed(entry, .skip, detail: why.rawValue)
-        case .copy, .attributesOnly, .needsChecksum: return true
+        case .copy(let reasons): return entry.node.type == .regular ? .copy(reasons) : .alone
+        case .attributesOnly, .needsChecksum: return .alone
         }
-        return false
+        return .none
     }
 
     private func begin(_ entry: Entry, _ filling: Filling, _ group: inout DiscardingTaskGroup) async {
+        switch work(entry, filling) {
+        case .none: break
+        case .alone: await beginAlone(entry, filling, &group)
+        case .copy(let reasons):
+            let size = entry.node.attributes.size
+            let full = small.withLock { small -> [Waiting]? in
+                guard filling.target != nil, let limits = small?.limits, size <= limits.size else { return nil }
+                filling.hold()
+                return small?.queue.append(Waiting(entry: entry, filling: filling, reasons: reasons), bytes: size)
+            }
+            if let full { await begin(full, &group) } else { await beginAlone(entry, filling, &group) }
+        }
+    }
+
+    private func beginAlone(_ entry: Entry, _ filling: Filling, _ group: inout DiscardingTaskGroup) async {
         await slots.acquire()
         filling.hold()
         let isFirst = isLinked(entry) ? links.isFirst(entry.node.attributes) : nil
@@ -384,6 +432,44 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             }
             slots.release()
             await release(filling)
+        }
+    }
+
+    // MARK: Small files
+
+    private func begin(_ files: [Waiting], _ group: inout DiscardingTaskGroup) async {
+        if files.isEmpty { return }
+        await smallCalls.acquire()
+        group.addTask { [self] in
+            await copy(files)
+            smallCalls.release()
+            for file in files { await release(file.filling) }
+        }
+    }
+
+    private func copy(_ waiting: [Waiting]) async {
+        var files: [(Waiting, SmallFile<Source, Target>)] = []
+        files.reserveCapacity(waiting.count)
+        for one in waiting {
+            let (entry, filling) = (one.entry, one.filling)
+            guard let directory = filling.target else { continue }
+            do {
+                look(entry, filling.source, isMoved: true)
+                await prepare(filling)
+                try await makeWay(entry, filling)
+                let file = SmallFile<Source, Target>(
+                    name: entry.name, node: entry.node, source: filling.source, target: directory, final: entry.final,
+                    existing: entry.existing)
+                files.append((one, file))
+            } catch {
+                fail(error, entry)
+            }
+        }
+        for ((one, _), result) in zip(files, await mover.copy(files.map(\.1))) {
+            switch result {
+            case .success(let bytes): copied(one.entry, bytes: bytes, one.reasons)
+            case .failure(let error): fail(error, one.entry)
+            }
         }
     }
 
@@ -493,24 +579,25 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     }
 
     private func copyFile(_ entry: Entry, _ filling: Filling, _ reasons: [Item.Reason]) async throws {
-        let size = entry.node.attributes.size
-        let item = Item(
-            entry.existing == nil ? .create : .update, .regular, entry.path.description, bytes: size, reasons: reasons)
         guard let directory = filling.target, !rules.dryRun else {
-            progress.passed(bytes: size)
-            gatherer.add {
-                $0.files += 1
-                $0.add(bytes: size)
-            }
-            return progress.report(item)
+            progress.passed(bytes: entry.node.attributes.size)
+            return copied(entry, bytes: entry.node.attributes.size, reasons)
         }
         let bytes = try await mover.copy(
             entry.name, entry.node, in: filling.source, following: entry.isFollowed, to: directory, as: entry.final)
+        copied(entry, bytes: bytes, reasons)
+    }
+
+    /// - Parameter bytes: that it has.
+    private func copied(_ entry: Entry, bytes: UInt64, _ reasons: [Item.Reason]) {
         gatherer.add {
             $0.files += 1
             $0.add(bytes: bytes)
         }
-        progress.report(item)
+        progress.report(
+            Item(
+                entry.existing == nil ? .create : .update, .regular, entry.path.description,
+                bytes: entry.node.attributes.size, reasons: reasons))
     }
 
     // MARK: Hard links

@@ -67,7 +67,10 @@ extension Remote {
 }
 
 extension SmallSource {
-    fileprivate func read() throws(TransferError) -> [UInt8] {
+    /// All of it.
+    ///
+    /// - Throws: ``TransferError`` with `sourceChanged` or `local`.
+    func read() throws(TransferError) -> [UInt8] {
         let size = Int(clamping: status.st_size)
         let (data, after): ([UInt8], stat)
         do throws(SystemError) {

@@ -16,6 +16,8 @@ package struct XferCapabilities: Sendable, Equatable {
     package let isWritable: Bool
     /// See ``Xfer/Capabilities/Success/hasWholeReads``.
     let hasWholeReads: Bool
+    /// See ``Xfer/Capabilities/Success/hasManyFiles``.
+    let hasManyFiles: Bool
 
     init(_ server: Xfer.Capabilities.Success) {
         // PUT's data goes through memory here, so there is a limit of this end too.
@@ -25,6 +27,7 @@ package struct XferCapabilities: Sendable, Equatable {
         segmentMaximum = max(1, min(server.segmentMaximum, UInt32(Xfer.segmentLimit)))
         isWritable = server.isWritable
         hasWholeReads = server.hasWholeReads
+        hasManyFiles = server.hasManyFiles
     }
 }
 

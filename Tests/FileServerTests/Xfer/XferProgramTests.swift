@@ -15,7 +15,7 @@ import Testing
             found
                 == .init(
                     algorithms: 0b11, isWritable: true, putMaximum: 1 << 20, digestMaximum: 4096,
-                    rangeMaximum: 256 << 20, segmentMaximum: 512, hasWholeReads: true))
+                    rangeMaximum: 256 << 20, segmentMaximum: 512, hasWholeReads: true, hasManyFiles: true))
         #expect(Int(found.digestMaximum) * 32 <= Xfer.digestLimit)
         let closed = try Fixture.forXfer { $0.readOnly = true }
         #expect(try !closed.xfer(Xfer.Capabilities.self, closed.root).isWritable)
@@ -53,7 +53,16 @@ import Testing
                         expected: nil))
             ),
             (.segments, try XDRCoder.encode(Xfer.Segments.Arguments(file, offset: 0, count: 1))),
+            (.readFiles, try Xfer.ReadFiles.encode(.init(file, [file, file]))),
+            (.putFiles, try putFiles(f.root, in: f.root)),
         ]
+    }
+
+    private func putFiles(_ object: FileHandle, in directory: FileHandle) throws -> [UInt8] {
+        var call = try Xfer.PutFiles.Call(.init(object))
+        let file = Xfer.PutFiles.File(directory, "new", temporary: "t", attributes: SetAttributes())
+        try Array("data".utf8).withUnsafeBytes { try call.append(file, $0) }
+        return call.bytes
     }
 
     /// As for NFS: what the export asks of a connection, and of who calls.
@@ -76,7 +85,7 @@ import Testing
             Issue.record("PUT began in cleartext")
             return
         }
-        for procedure in 0...5 as ClosedRange<UInt32> {
+        for procedure in 0...7 as ClosedRange<UInt32> {
             guard case .none = f.xfer.cleartextAccess(procedure: procedure) else {
                 Issue.record("\(procedure) may be called in cleartext")
                 continue
@@ -106,6 +115,8 @@ import Testing
                 case .put: Xfer.Put.decodeReply(bytes) != nil
                 case .publish: Xfer.Publish.decodeReply(bytes) != nil
                 case .segments: Xfer.Segments.decodeReply(bytes) != nil
+                case .readFiles: Xfer.ReadFiles.decodeReply(bytes) != nil
+                case .putFiles: Xfer.PutFiles.decodeReply(bytes) != nil
                 }
             }
             #expect(isReadable, "\(procedure)")
@@ -139,7 +150,7 @@ import Testing
             }
         }
         #expect(try f.names == ["file"])
-        for procedure in [6, 7, .max] as [UInt32] {
+        for procedure in [8, 9, .max] as [UInt32] {
             let call = Call(
                 transaction: 1, program: Xfer.program, version: 1, procedure: procedure, credential: f.credential,
                 peer: f.peer)

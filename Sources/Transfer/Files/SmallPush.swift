@@ -1,0 +1,92 @@
+import Glibc
+import Kernel
+import NFS
+
+extension FilePush {
+    func together() async throws -> SmallFileLimits? {
+        guard let xfer = try await remote.xfer(), xfer.hasManyFiles, xfer.isWritable else { return nil }
+        // One call has no room for holes.
+        let size = rules.sparse ? min(UInt64(Xfer.fileDataLimit), SparseRanges.smallestFile - 1) : nil
+        return SmallFileLimits(size: size ?? UInt64(Xfer.fileDataLimit))
+    }
+
+    /// By one PUTFILES. What cannot be read, or is not taken, goes by itself: then it is as if it had done so from the
+    /// beginning.
+    func copy(_ files: [SmallFile<LocalTree, RemoteTree>]) async -> [Result<UInt64, any Error>] {
+        var put: [Int: UInt64] = [:]
+        if let first = files.first, !Task.isCancelled {
+            put = (try? await putTogether(files, subject: first.target.path)) ?? [:]
+        }
+        var results: [Result<UInt64, any Error>] = []
+        results.reserveCapacity(files.count)
+        for (index, file) in files.enumerated() {
+            if let bytes = put[index] {
+                results.append(.success(bytes))
+                continue
+            }
+            do {
+                if Task.isCancelled { throw CancellationError() }
+                let bytes = try await copy(
+                    file.name, file.node, in: file.source, following: false, to: file.target, as: file.final)
+                results.append(.success(bytes))
+            } catch {
+                results.append(.failure(error))
+            }
+        }
+        return results
+    }
+
+    /// - Returns: those that are there, by their place among the files, and their bytes.
+    private func putTogether(
+        _ files: [SmallFile<LocalTree, RemoteTree>], subject: String
+    ) async throws -> [Int: UInt64] {
+        var call = try remote.session.encode(subject) { () throws(XDREncodingError) in
+            try Xfer.PutFiles.Call(.init(remote.root))
+        }
+        var claims: [TemporaryClaim] = []
+        var inCall: [(index: Int, bytes: UInt64)] = []
+        for (index, file) in files.enumerated() {
+            guard let (data, attributes) = try? read(file) else { continue }
+            let claim = RemotePart.claim(file.final, in: file.target, on: remote)
+            let head = Xfer.PutFiles.File(
+                file.target.handle, file.final, temporary: claim.name,
+                attributes: rules.settable(self.attributes(attributes)))
+            do {
+                try data.withUnsafeBytes { try call.append(head, $0) }
+            } catch {
+                // Its name is longer than the protocol has it.
+                continue
+            }
+            claims.append(claim)
+            inCall.append((index, UInt64(data.count)))
+        }
+        defer { withExtendedLifetime(claims) {} }
+        let bytes = inCall.reduce(0) { $0 + $1.bytes }
+        let statuses = try await remote.putFiles(call, bytes: Int(clamping: bytes), subject: subject)
+        var put: [Int: UInt64] = [:]
+        for ((index, bytes), status) in zip(inCall, statuses) where status == .ok {
+            progress.copied(bytes: bytes)
+            put[index] = bytes
+        }
+        return put
+    }
+
+    /// All of a file, which was the same before and after it was read, and as it was listed.
+    private func read(
+        _ file: SmallFile<LocalTree, RemoteTree>
+    ) throws -> (data: [UInt8], attributes: FileAttributes) {
+        let subject = file.source.name(file.name)
+        let opened = try local(subject) { () throws(SystemError) in
+            SharedDescriptor(try file.source.open(file.name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW))
+        }
+        let status = try local(subject) { () throws(SystemError) in try Files.status(opened.raw) }
+        let attributes = FileAttributes(status)
+        guard attributes.type == .regular, attributes.size == file.node.attributes.size else {
+            throw TransferError(.sourceChanged, "\(subject): changed since it was listed")
+        }
+        if rules.preserve {
+            for loss in LocalTree.losses(of: opened.raw, status) { notCarried.add(loss, subject) }
+        }
+        return (try SmallSource(opened, status, name: subject).read(), attributes)
+    }
+}
