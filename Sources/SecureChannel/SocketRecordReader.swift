@@ -118,8 +118,10 @@ final class SocketRecordReader: RecordReader {
         while done < moved {
             var position = Int64(clamping: offset &+ UInt64(done))
             do throws(SystemError) {
-                let written = try systemCall("splice") {
-                    clinux_splice(outOf, nil, file, &position, moved - done, UInt32(CLINUX_SPLICE_F_MOVE))
+                let written = try WriteTurns.take(file, moved - done) { () throws(SystemError) in
+                    try systemCall("splice") {
+                        clinux_splice(outOf, nil, file, &position, moved - done, UInt32(CLINUX_SPLICE_F_MOVE))
+                    }
                 }
                 guard written > 0 else { throw SystemError("splice", .noSpace) }
                 done += written

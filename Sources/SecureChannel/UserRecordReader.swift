@@ -66,8 +66,10 @@ final class UserRecordReader: RecordReader {
             }
             do throws(SystemError) {
                 return .success(
-                    try systemCall("pwritev") {
-                        pwritev(file, vectors.baseAddress, Int32(used), off_t(clamping: offset))
+                    try WriteTurns.take(file, total) { () throws(SystemError) in
+                        try systemCall("pwritev") {
+                            pwritev(file, vectors.baseAddress, Int32(used), off_t(clamping: offset))
+                        }
                     })
             } catch {
                 return .failure(error)

@@ -1,4 +1,5 @@
 import Glibc
+import Kernel
 import TestSupport
 
 /// A directory of this run's own in a memory file system, with certificates, and what is copied in it:
@@ -44,6 +45,23 @@ final class Workspace {
         var status = stat()
         if lstat(path(name), &status) == 0, status.st_mode & S_IFMT == S_IFREG { truncate(path(name), 0) }
         try TimedProgram.run(["rm", "-rf", path(name)], self)
+    }
+
+    /// Takes memory for so many bytes and gives it back, as a copy that follows at once will take it: a virtual machine's
+    /// may have to be had from its host first, which can take longer than the copy, and is nobody's merit.
+    func warm(_ bytes: Int) throws {
+        let name = path("warm")
+        do {
+            let file = try Files.open(name, O_WRONLY | O_CREAT | O_TRUNC)
+            let zeros = [UInt8](repeating: 0, count: 1 << 20)
+            for start in stride(from: 0, to: bytes, by: zeros.count) {
+                try zeros.withUnsafeBytes {
+                    try Files.write(
+                        file.raw, UnsafeRawBufferPointer(rebasing: $0.prefix(bytes - start)), at: UInt64(start))
+                }
+            }
+        }
+        unlink(name)
     }
 
     /// Removes all of it.

@@ -36,6 +36,7 @@ struct Copies {
     func measure(_ job: CopyJob, _ peer: any Peer) throws -> Sample {
         guard let command = peer.command(job) else { throw Unexpected("\(peer.name) cannot do \(job.rawValue)") }
         try workspace.remove("\(job.target)/\(job.name)")
+        try workspace.warm(bytes)
         for server in peer.servers { ProcessTree.forgetPeak(server) }
         let roots = peer.servers + peer.clientHelpers
         let before = roots.map { (process: $0, tree: ProcessTree($0)) }.map {
