@@ -24,7 +24,7 @@ extension FileFetch {
         for (index, file) in files.enumerated() {
             do {
                 if Task.isCancelled { throw CancellationError() }
-                if let bytes = try write(file, index, of: read) {
+                if let bytes = write(file, index, of: read) {
                     results.append(.success(bytes))
                 } else {
                     let bytes = try await copy(
@@ -39,39 +39,64 @@ extension FileFetch {
     }
 
     /// - Returns: bytes of the file; nil where it has to go by itself.
-    private func write(
-        _ file: SmallFile<RemoteTree, LocalTree>, _ index: Int, of read: FilesRead?
-    ) throws -> UInt64? {
-        // What is there may be a device: it is looked at in the way of a file that goes by itself.
-        guard file.existing == nil else { return nil }
-        return try read?.withFile(index) { bytes, attributes -> UInt64? in
+    private func write(_ file: SmallFile<RemoteTree, LocalTree>, _ index: Int, of read: FilesRead?) -> UInt64? {
+        read?.withFile(index) { bytes, attributes -> UInt64? in
             let before = file.node.attributes
             guard attributes.size == before.size, attributes.modificationTime == before.modificationTime,
                 UInt64(bytes.count) == before.size
             else { return nil }
-            let isThere = try local(file.target.name(file.final)) { () throws(SystemError) in
-                try write(bytes, before, to: file.final, in: file.target)
+            do throws(SystemError) {
+                var isThere = false
+                if file.existing == nil {
+                    isThere = try writeUnnamed(bytes, before, to: file.final, in: file.target)
+                }
+                if !isThere { isThere = try writePart(bytes, before, to: file.final, in: file.target) }
+                guard isThere else { return nil }
+            } catch {
+                // An owner that may not be given, a full disk: what it means, and what is said of it, is known in the
+                // way of a file that goes by itself.
+                return nil
             }
-            guard isThere else { return nil }
             progress.copied(bytes: before.size)
             return before.size
         } ?? nil
     }
 
-    /// - Returns: false where it cannot be done in this way.
-    private func write(
+    /// - Returns: false where the file system has no unnamed files, or the name is there by now.
+    private func writeUnnamed(
         _ bytes: UnsafeRawBufferPointer, _ source: FileAttributes, to name: FileName, in directory: LocalDirectory
     ) throws(SystemError) -> Bool {
         guard let new = try UnnamedFile(in: directory) else { return false }
-        let raw = new.file.raw
-        try Files.write(raw, bytes, at: 0)
-        do throws(SystemError) {
-            try LocalAttributes.set(rules.settable(rules.attributes(source)), of: raw)
-        } catch {
-            // An owner that may not be given, say: what that means is known in the way of a file that goes by itself.
+        try fill(new.file.raw, bytes, source)
+        return try new.publish(as: name)
+    }
+
+    /// By a temporary name, which can be renamed over what is there.
+    ///
+    /// - Returns: false where a file must not replace what is there.
+    private func writePart(
+        _ bytes: UnsafeRawBufferPointer, _ source: FileAttributes, to name: FileName, in directory: LocalDirectory
+    ) throws(SystemError) -> Bool {
+        if let there = try directory.status(name), ![S_IFREG, S_IFLNK].contains(there.st_mode & S_IFMT) {
             return false
         }
-        if rules.synchronize { try systemCall("fsync") { fsync(raw) } }
-        return try new.publish(as: name)
+        let part = try LocalPart(of: name, in: directory)
+        do throws(SystemError) {
+            if part.left > 0 { try systemCall("ftruncate") { ftruncate(part.file.raw, 0) } }
+            try fill(part.file.raw, bytes, source)
+            try part.publish()
+        } catch {
+            part.discard()
+            throw error
+        }
+        return true
+    }
+
+    private func fill(
+        _ file: Int32, _ bytes: UnsafeRawBufferPointer, _ source: FileAttributes
+    ) throws(SystemError) {
+        try Files.write(file, bytes, at: 0)
+        try LocalAttributes.set(rules.settable(rules.attributes(source)), of: file)
+        if rules.synchronize { try systemCall("fsync") { fsync(file) } }
     }
 }
