@@ -44,9 +44,9 @@ extension FilePush {
             try Xfer.PutFiles.Call(.init(remote.root))
         }
         var claims: [TemporaryClaim] = []
-        var inCall: [(index: Int, bytes: UInt64)] = []
+        var inCall: [(index: Int, bytes: UInt64, losses: [NotCarried.Loss])] = []
         for (index, file) in files.enumerated() {
-            guard let (data, attributes) = try? read(file) else { continue }
+            guard let (data, attributes, losses) = try? read(file) else { continue }
             let claim = RemotePart.claim(file.final, in: file.target, on: remote)
             let head = Xfer.PutFiles.File(
                 file.target.handle, file.final, temporary: claim.name,
@@ -58,13 +58,15 @@ extension FilePush {
                 continue
             }
             claims.append(claim)
-            inCall.append((index, UInt64(data.count)))
+            inCall.append((index, UInt64(data.count), losses))
         }
         defer { withExtendedLifetime(claims) {} }
         let bytes = inCall.reduce(0) { $0 + $1.bytes }
         let statuses = try await remote.putFiles(call, bytes: Int(clamping: bytes), subject: subject)
         var put: [Int: UInt64] = [:]
-        for ((index, bytes), status) in zip(inCall, statuses) where status == .ok {
+        for ((index, bytes, losses), status) in zip(inCall, statuses) where status == .ok {
+            // What goes by itself is looked at again then.
+            for loss in losses { notCarried.add(loss, files[index].source.name(files[index].name)) }
             progress.copied(bytes: bytes)
             put[index] = bytes
         }
@@ -74,7 +76,7 @@ extension FilePush {
     /// All of a file, which was the same before and after it was read, and as it was listed.
     private func read(
         _ file: SmallFile<LocalTree, RemoteTree>
-    ) throws -> (data: [UInt8], attributes: FileAttributes) {
+    ) throws -> (data: [UInt8], attributes: FileAttributes, losses: [NotCarried.Loss]) {
         let subject = file.source.name(file.name)
         let opened = try local(subject) { () throws(SystemError) in
             SharedDescriptor(try file.source.open(file.name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW))
@@ -84,9 +86,7 @@ extension FilePush {
         guard attributes.type == .regular, attributes.size == file.node.attributes.size else {
             throw TransferError(.sourceChanged, "\(subject): changed since it was listed")
         }
-        if rules.preserve {
-            for loss in LocalTree.losses(of: opened.raw, status) { notCarried.add(loss, subject) }
-        }
-        return (try SmallSource(opened, status, name: subject).read(), attributes)
+        let losses = rules.preserve ? LocalTree.losses(of: opened.raw, status) : []
+        return (try SmallSource(opened, status, name: subject).read(), attributes, losses)
     }
 }
