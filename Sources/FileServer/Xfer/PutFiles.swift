@@ -114,6 +114,11 @@ private struct PutFiles {
         let file = try request.server.directory(handle)
         // The call was admitted to one export, and to no other.
         guard file.export === export else { throw .crossDevice }
+        // One for all its files, wherever they are in the call: fsync(2) reports an error once.
+        if let known = directories.first(where: { $0.file === file }) {
+            directory = (handle, known)
+            return known
+        }
         let change = try DirectoryChange(file)
         directory = (handle, change)
         directories.append(change)
