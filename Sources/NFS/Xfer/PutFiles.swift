@@ -44,6 +44,8 @@ extension Xfer {
             package private(set) var bytes: [UInt8]
             private let countPosition: Int
             package private(set) var count = 0
+            /// Bytes of data so far.
+            package private(set) var data = 0
 
             package init(_ arguments: Arguments) throws(XDREncodingError) {
                 bytes = try XDRWordWriter.bytes(most: 16 + FileHandle.limit) { writer in
@@ -59,7 +61,9 @@ extension Xfer {
             ///
             /// - Throws: where a name is too long, or there are more files or bytes than a call may have.
             package mutating func append(_ file: File, _ data: UnsafeRawBufferPointer) throws(XDREncodingError) {
-                guard count < Xfer.filesLimit else { throw XDREncodingError() }
+                guard count < Xfer.filesLimit, data.count <= Xfer.filesDataLimit - self.data else {
+                    throw XDREncodingError()
+                }
                 let most = PutFiles.headLimit + file.name.count + file.temporary.count + data.count
                 bytes += try XDRWordWriter.bytes(most: most) { writer in
                     writer.put(file.directory)
@@ -69,6 +73,7 @@ extension Xfer {
                     writer.put(data, most: Xfer.fileDataLimit)
                 }
                 count += 1
+                self.data += data.count
                 bytes.setWord(UInt32(truncatingIfNeeded: count), at: countPosition)
             }
         }
