@@ -20,7 +20,7 @@ struct SmallFileLimits: Sendable {
     /// while the other one does.
     static let bytes: UInt64 = 192 << 10
     static let count = 32
-    /// Calls at once.
+    /// Calls at once. Each call's files are read or written at this end one after another.
     static let calls = 8
 }
 

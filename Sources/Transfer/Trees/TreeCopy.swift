@@ -44,7 +44,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     private let slots: Limiter
     /// Small files that are copied together; nil where none are.
     private let small = Mutex<(limits: SmallFileLimits, queue: SmallFileQueue<Waiting>)?>(nil)
-    private let smallCalls = Limiter(SmallFileLimits.calls)
+    private let smallCalls: Limiter
     private let links = HardLinks<Target.Location>()
     private let deletion: Deletion<Target>
     /// Where the copy goes; nil where it would be made, and nothing is.
@@ -66,6 +66,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
         self.progress = progress
         self.gatherer = gatherer
         slots = Limiter(rules.jobs)
+        smallCalls = Limiter(min(rules.jobs, SmallFileLimits.calls))
         deletion = Deletion(in: target, rules: rules, progress: progress, gatherer: gatherer)
     }
 
