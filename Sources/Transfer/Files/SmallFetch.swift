@@ -5,7 +5,7 @@ import NFS
 extension FileFetch {
     func together() async throws -> SmallFileLimits? {
         guard let xfer = try await remote.xfer(), xfer.hasManyFiles else { return nil }
-        return SmallFileLimits(size: UInt64(Xfer.fileDataLimit))
+        return SmallFileLimits(rules, piece: remote.session.bandwidth?.piece)
     }
 
     /// By one READFILES. What is not in its reply, or is not what it should be, goes by itself: then it is as if it had

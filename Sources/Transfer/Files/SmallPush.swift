@@ -5,9 +5,7 @@ import NFS
 extension FilePush {
     func together() async throws -> SmallFileLimits? {
         guard let xfer = try await remote.xfer(), xfer.hasManyFiles, xfer.isWritable else { return nil }
-        // One call has no room for holes.
-        let size = rules.sparse ? min(UInt64(Xfer.fileDataLimit), SparseRanges.smallestFile - 1) : nil
-        return SmallFileLimits(size: size ?? UInt64(Xfer.fileDataLimit))
+        return SmallFileLimits(rules, piece: remote.session.bandwidth?.piece)
     }
 
     /// By one PUTFILES. What cannot be read, or is not taken, goes by itself: then it is as if it had done so from the

@@ -16,27 +16,40 @@ struct SmallFile<Source: Tree, Target: WritableTree>: Sendable {
 struct SmallFileLimits: Sendable {
     /// Bytes of each.
     let size: UInt64
-    /// Bytes of all of them, and how many: enough that a call costs little beside them, few enough that one side works
-    /// while the other one does.
-    static let bytes: UInt64 = 192 << 10
+    /// Bytes of all of them: enough that a call costs little beside them, few enough that one side works while the other
+    /// one does.
+    let bytes: UInt64
+
     static let count = 32
     /// Calls at once. Each call's files are read or written at this end one after another.
     static let calls = 8
+
+    /// - Parameters:
+    ///   - rules: one call has no room for holes.
+    ///   - piece: bytes that go at once at most, where there is a limit of bandwidth.
+    init(_ rules: CopyRules, piece: Int?) {
+        bytes = min(192 << 10, UInt64(piece ?? .max))
+        size = min(UInt64(Xfer.fileDataLimit), bytes, rules.sparse ? SparseRanges.smallestFile - 1 : .max)
+    }
 }
 
 /// Small files that wait until there are enough of them for a call.
 struct SmallFileQueue<File: Sendable>: Sendable {
     private var files: [File] = []
     private var bytes: UInt64 = 0
+    private let limits: SmallFileLimits
     private let count: Int
 
     /// - Parameter count: files in a call at most.
-    init(count: Int) { self.count = max(1, count) }
+    init(_ limits: SmallFileLimits, count: Int) {
+        self.limits = limits
+        self.count = max(1, count)
+    }
 
     /// - Returns: those that are to go now.
     mutating func append(_ file: File, bytes size: UInt64) -> [File] {
         var full: [File] = []
-        if bytes + size > SmallFileLimits.bytes { full = take() }
+        if bytes + size > limits.bytes { full = take() }
         files.append(file)
         bytes += size
         if full.isEmpty, files.count >= count { full = take() }

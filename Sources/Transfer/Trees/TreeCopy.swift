@@ -150,7 +150,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
                 guard let isTouched = begin(attributes, before) else { return }
                 if !rules.dryRun, rules.jobs > 1, let limits = try await mover.together() {
                     let count = min(rules.jobs, SmallFileLimits.count)
-                    small.withLock { $0 = (limits, SmallFileQueue(count: count)) }
+                    small.withLock { $0 = (limits, SmallFileQueue(limits, count: count)) }
                 }
                 if let to {
                     let fileID = try await target.attributes(to).fileID
