@@ -256,13 +256,13 @@ package struct Copy: Sendable {
         switch status.st_mode & S_IFMT {
         case S_IFREG:
             let source = try local(above) { () throws(SystemError) in try LocalDirectory(path: above) }
-            let (parent, name) = try await remotePlace(destination, named: last, placement)
+            let (parent, name, existing) = try await remotePlace(destination, named: last, placement)
             let top = TreeCopy(
                 from: LocalTree(top: source), to: RemoteTree(remote: remote), by: push, rules: rules,
                 progress: progress, gatherer: gatherer)
             await top.run(
                 Node(attributes: FileAttributes(status), handle: nil), named: FileName(last), in: source, into: parent,
-                as: name)
+                as: name, existing: existing)
         case S_IFDIR:
             guard rules.recursive else {
                 throw TransferError(.local, "\(path): is a directory (-r pushes directories)")
@@ -270,7 +270,7 @@ package struct Copy: Sendable {
             let source = try local(path) { () throws(SystemError) in try LocalDirectory(path: path) }
             // `.`, `..` and `/` name no directory to make: their contents go into the destination itself.
             let isNameless = contents || ["", ".", ".."].contains(last)
-            let (parent, name) = try await remotePlace(destination, named: isNameless ? nil : last, placement)
+            let (parent, name, _) = try await remotePlace(destination, named: isNameless ? nil : last, placement)
             let (target, before) = try await remoteDirectory(name, in: parent)
             await TreeCopy(
                 from: LocalTree(top: source), to: RemoteTree(remote: remote), by: push, rules: rules,
@@ -289,7 +289,7 @@ package struct Copy: Sendable {
         if remote.session.options.readOnly {
             throw TransferError(.server, "\(remote.session.host):\(destination): mounted read-only (-o ro)")
         }
-        let (directory, name) = try await remotePlace(destination, named: nil, .named)
+        let (directory, name, _) = try await remotePlace(destination, named: nil, .named)
         guard let name else {
             throw TransferError(
                 .server, "\(directory.path): is a directory; what is read from standard input needs a name in it")
@@ -329,39 +329,47 @@ package struct Copy: Sendable {
         FilePush(remote: remote, rules: rules, progress: progress, notCarried: gatherer.notCarried)
     }
 
+    /// - Returns: the directory a copy goes into, its name there, and what has that name now, where that is known.
     private func remotePlace(
         _ destination: String, named source: String?, _ placement: Placement
-    ) async throws -> (RemoteDirectory, FileName?) {
+    ) async throws -> (RemoteDirectory, FileName?, existing: Node??) {
+        let way = try await remote.way(to: destination)
         var isThere = false
-        do {
-            let there = try await remote.find(destination)
+        // What is not there is the copy's own name.
+        if case .success(let there) = way.object {
             if there.attributes.type == .directory, placement != .exactName {
-                return (RemoteDirectory(handle: there.handle, path: there.path), source.map { FileName($0) })
+                return (RemoteDirectory(handle: there.handle, path: there.path), source.map { FileName($0) }, nil)
             }
             isThere = true
-        } catch let error as NFSError where error.status == .noEntry {
-            // The copy's own name; its directory is looked for below.
         }
         let components = destination.split(separator: "/")
         guard let last = components.last else {
             throw TransferError(.server, "\(remote.session.host):\(destination): no name for the copy")
         }
-        let found = try await remote.find("/" + components.dropLast().joined(separator: "/"))
-        guard found.attributes.type == .directory else {
-            throw TransferError(.server, "\(found.path): is not a directory")
+        let parent: RemoteDirectory
+        if let directory = way.directory {
+            parent = directory
+        } else {
+            let found = try await remote.find("/" + components.dropLast().joined(separator: "/"))
+            guard found.attributes.type == .directory else {
+                throw TransferError(.server, "\(found.path): is not a directory")
+            }
+            parent = RemoteDirectory(handle: found.handle, path: found.path)
         }
-        let parent = RemoteDirectory(handle: found.handle, path: found.path)
         let name = FileName(String(last))
-        guard placement == .synchronized else { return (parent, name) }
+        guard placement == .synchronized else {
+            let there = try? way.object.get()
+            return (parent, name, .some(there.map { Node(attributes: $0.attributes, handle: $0.handle) }))
+        }
         if isThere {
             throw TransferError(.server, "\(remote.session.host):\(destination): is not a directory")
         }
-        guard let source, !makesNothing else { return (parent, name) }
+        guard let source, !makesNothing else { return (parent, name, nil) }
         let path = "\(parent.path)/\(last)"
         let handle = try await remote.makeDirectory(name, in: parent.handle, path: path)
         let mode = SetAttributes(mode: rules.mode(0o777))
         _ = try await remote.session.nfs(NFS.SetAttr.self, NFS.SetAttr.Arguments(handle, mode), subject: path)
-        return (RemoteDirectory(handle: handle, path: path), FileName(source))
+        return (RemoteDirectory(handle: handle, path: path), FileName(source), nil)
     }
 
     private func remoteDirectory(

@@ -15,6 +15,9 @@ final class MountCaller {
 
     private var options: MountOptions { session.options }
 
+    /// As far as the options say.
+    var isOnNFSPort: Bool { options.mountPort == nil }
+
     func close() { own?.close() }
 
     /// Makes a call.

@@ -17,10 +17,12 @@ package final class Remote: Sendable {
     let lacksReadDirPlus = Atomic<Bool>(false)
     let listingsAhead = ListingsAhead()
     /// What ``xfer()`` has learnt.
-    let xferSupport = XferSupport()
+    let xferSupport: XferSupport
     /// Directories on the way of ``find(_:)`` are remembered (``DirectoryCache``): for many copies.
     let keepsDirectories = Atomic<Bool>(false)
     private let directories = DirectoryCache()
+    /// What ``Ahead/object`` has found; taken once.
+    private let first: Mutex<FirstStep?>
 
     /// An object on the server.
     package struct Object: Sendable {
@@ -30,8 +32,16 @@ package final class Remote: Sendable {
         package let path: String
     }
 
-    init(session: Session, export: String, root: FileHandle, sizes: TransferSizes) {
+    /// - Parameters:
+    ///   - support: what is known of the server's extra program.
+    ///   - first: see ``FirstStep``.
+    init(
+        session: Session, export: String, root: FileHandle, sizes: TransferSizes,
+        support: XferSupport = XferSupport(), first: FirstStep? = nil
+    ) {
         session.mounted(root)
+        xferSupport = support
+        self.first = Mutex(first)
         self.session = session
         self.export = export
         self.root = root
@@ -53,17 +63,108 @@ package final class Remote: Sendable {
         guard contains(path) else {
             throw TransferError(.server, "\(session.host):\(path): not in the mounted export \(export)")
         }
-        let keeps = keepsDirectories.load(ordering: .relaxed)
-        if keeps, let found = try await findInKept(path) { return found }
+        guard keepsDirectories.load(ordering: .relaxed) else { return try await walk(path).object.get() }
+        if let found = try await findInKept(path) { return found }
         var at = try await attributes(root, subject: "\(session.host):\(export)")
         var name = export == "/" ? "" : export
-        if keeps { directories.keep(at, name) }
+        directories.keep(at, name)
         for component in path.dropFirst(name.count).split(separator: "/") {
             name += "/\(component)"
             at = try await lookup(FileName(String(component)), in: at.handle, path: "\(session.host):\(name)")
-            if keeps, at.attributes.type == .directory { directories.keep(at, name) }
+            if at.attributes.type == .directory { directories.keep(at, name) }
         }
         return Object(handle: at.handle, attributes: at.attributes, path: "\(session.host):\(path)")
+    }
+
+    /// What a path leads to.
+    struct Way {
+        /// The directory that the last component is in; nil: not known, or the path is that of the export itself.
+        let directory: RemoteDirectory?
+        /// Fails where the last component is not there.
+        let object: Result<Object, NFSError>
+    }
+
+    /// Finds an object by its full path, or the directory it is not in.
+    ///
+    /// - Throws: ``NFSError`` naming the component that fails, where that is not the last one, or not for being absent.
+    func way(to path: String) async throws -> Way {
+        if contains(path), !keepsDirectories.load(ordering: .relaxed) { return try await walk(path) }
+        do {
+            return Way(directory: nil, object: .success(try await find(path)))
+        } catch let error as NFSError where error.status == .noEntry {
+            return Way(directory: nil, object: .failure(error))
+        }
+    }
+
+    private func walk(_ path: String) async throws -> Way {
+        let first = first.withLock { first -> FirstStep? in
+            defer { first = nil }
+            return first
+        }
+        var name = export == "/" ? "" : export
+        let components = path.dropFirst(name.count).split(separator: "/")
+        var directory = RemoteDirectory(handle: root, path: "\(session.host):\(export)")
+        guard let last = components.indices.last else {
+            if let known = first?.result(of: export) { return Way(directory: nil, object: .success(try known.get())) }
+            let object = try await attributes(root, subject: directory.path)
+            return Way(directory: nil, object: .success(object))
+        }
+        var index = components.startIndex
+        while true {
+            name += "/\(components[index])"
+            let subject = "\(session.host):\(name)"
+            do {
+                let found =
+                    if let known = first?.result(of: name) { try known.get() } else {
+                        try await lookup(FileName(String(components[index])), in: directory.handle, path: subject)
+                    }
+                if index == last { return Way(directory: directory, object: .success(found)) }
+                directory = RemoteDirectory(handle: found.handle, path: subject)
+            } catch let error as NFSError where error.status == .noEntry && index == last {
+                return Way(directory: directory, object: .failure(error))
+            }
+            index += 1
+        }
+    }
+
+    /// Looks up the first step of a path: for ``Ahead/object``.
+    ///
+    /// - Returns: nil where the call failed for another reason than what is there; then it is made again and says why.
+    func firstStep(of path: String) async -> FirstStep? {
+        let asked = Deadline.clock
+        let name = export == "/" ? "" : export
+        let component = path.dropFirst(name.count).split(separator: "/").first
+        let step = component.map { "\(name)/\($0)" } ?? export
+        let subject = "\(session.host):\(step)"
+        do {
+            let found =
+                if let component {
+                    try await lookup(FileName(String(component)), in: root, path: subject)
+                } else {
+                    try await attributes(root, subject: subject)
+                }
+            return FirstStep(path: step, asked: asked, found: .success(found))
+        } catch let error as NFSError {
+            return FirstStep(path: step, asked: asked, found: .failure(error))
+        } catch {
+            return nil
+        }
+    }
+
+    /// What was found of a path when its export was mounted.
+    struct FirstStep: Sendable {
+        fileprivate let path: String
+        /// On the monotonic clock.
+        fileprivate let asked: UInt64
+        fileprivate let found: Result<Object, NFSError>
+
+        /// Nanoseconds that it is good for: whoever looks later wants to see what has changed since.
+        private static let age: UInt64 = 2_000_000_000
+
+        /// Nil where it is another path's, or too old.
+        fileprivate func result(of path: String) -> Result<Object, NFSError>? {
+            path == self.path && Deadline.clock - asked < Self.age ? found : nil
+        }
     }
 
     /// ``find(_:)`` from a directory that is known.

@@ -112,8 +112,7 @@ package final class RemotePool: Sendable {
             // Another copy may have mounted it meanwhile.
             if let remote = try there(path) { return remote }
             do {
-                let exports = try await Remote.exportNames(session)
-                let remote = try await Remote.mount(session, path: path)
+                let (remote, exports) = try await Remote.mountKnowingExports(session, path: path)
                 remote.keepsDirectories.store(true, ordering: .relaxed)
                 mounted.withLock { mounted in
                     mounted.exports = exports

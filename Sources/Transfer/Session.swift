@@ -14,11 +14,17 @@ package final class Session: Sendable {
     let securer: ClientSecurer?
     private let connector: Connector
     private let connections: Mutex<[Connection?]>
+    /// Nothing is called, and nothing connected, any more.
+    private let isClosed = Atomic<Bool>(false)
     /// Connections that take no more calls and have some in flight.
     private let leaving = Mutex<[Client]>([])
     /// The root of what is mounted, for CAPABILITIES of XFER; nil: nothing is, or the extra program is not to be used.
     private let root = Mutex<FileHandle?>(nil)
     private let opening: [Limiter]
+    /// Connections that are being made while calls go over others.
+    private let beginning = Mutex<Set<Int>>([])
+    /// Asked for so far by calls that may go over any of the connections.
+    private let bulkBytes = Atomic<Int>(0)
     /// Until when connections that could not be made are not tried again while there are others.
     private let failures: Mutex<[Deadline?]>
     private let turn = Atomic<Int>(0)
@@ -28,9 +34,10 @@ package final class Session: Sendable {
     private let peerSeen = Mutex<PeerIdentity?>(nil)
     private let stepDone: @Sendable (ConnectionStep) -> Void
     private let interruption = Interruption()
-    /// READs and WRITEs in flight, at most ``callsInFlight``.
-    let window: Limiter
-    let callsInFlight: Int
+    /// READs and WRITEs in flight.
+    let window: CallWindow
+    /// How many of them there may be now.
+    var callsInFlight: Int { window.limit }
     /// What READs and WRITEs move is taken from it; nil: there is no limit.
     package let bandwidth: TokenBucket?
     private let notify: @Sendable (String) -> Void
@@ -59,10 +66,12 @@ package final class Session: Sendable {
 
     /// Bytes from which on a READ or WRITE may go over any of the connections.
     private static let bulkSize = 256 << 10
+    /// Bytes from which on they get more than one: less is moved before another handshake is done.
+    private static let worthConnecting = 8 << 20
     /// How often a call is made before the loss of its connection counts, however short the outage is.
     private var attempts: Int { options.isHard ? .max : options.retries + 1 }
     private static let restSeconds = 5.0
-    /// READs and WRITEs in flight on each connection: enough megabytes to fill a long path, few enough to be fair.
+    /// READs and WRITEs in flight for each connection, at least.
     private static let callsOnEach = 16
 
     /// - Parameters:
@@ -93,8 +102,7 @@ package final class Session: Sendable {
         connections = Mutex(Array(repeating: nil, count: options.connections))
         failures = Mutex(Array(repeating: nil, count: options.connections))
         opening = (0..<options.connections).map { _ in Limiter(1) }
-        callsInFlight = Self.callsOnEach * options.connections
-        window = Limiter(callsInFlight)
+        window = CallWindow(least: Self.callsOnEach * options.connections)
         self.notify = notify
         self.stepDone = stepDone
         outage = Outage(host: host, limit: options.outage, notify: notify)
@@ -128,11 +136,19 @@ package final class Session: Sendable {
 
     /// Makes the first connection, which ``call(program:version:procedure:arguments:payload:sink:subject:localName:)`` does
     /// itself where there is none.
-    package func open() async throws(TransferError) { _ = try await connection(bulk: false) }
+    package func open() async throws {
+        do throws(TransferError) {
+            _ = try await connection(bulk: false)
+        } catch {
+            if interruption.phase != .none { throw CancellationError() }
+            throw error
+        }
+    }
 
-    /// Ends the connections in good order.
+    /// Ends the connections in good order; no call can be made afterwards.
     package func close() {
         let open = connections.withLock { connections in
+            isClosed.store(true, ordering: .relaxed)
             defer { connections = Array(repeating: nil, count: connections.count) }
             return connections.compactMap { $0?.client }
         }
@@ -146,6 +162,26 @@ package final class Session: Sendable {
     private func connection(bulk: Bool) async throws(TransferError) -> Connection {
         let index = bulk ? turn.wrappingAdd(1, ordering: .relaxed).oldValue % opening.count : 0
         if let usable = usable(index) { return usable }
+        // Over a long path connecting takes as long as many calls, which another connection can have until then.
+        if bulk, own(index) == nil, let other = anyUsable, !other.client.channel.isWorn {
+            if bulkBytes.load(ordering: .relaxed) >= Self.worthConnecting { begin(index) }
+            return other
+        }
+        return try await make(index)
+    }
+
+    /// Has a connection made while calls go over others.
+    private func begin(_ index: Int) {
+        guard beginning.withLock({ $0.insert(index).inserted }) else { return }
+        Task { [self] in
+            // Why it cannot be made is said when there is no other one.
+            _ = try? await make(index)
+            _ = beginning.withLock { $0.remove(index) }
+        }
+    }
+
+    /// Makes the connection of a number, or finds another one where it cannot be made.
+    private func make(_ index: Int) async throws(TransferError) -> Connection {
         await opening[index].acquire()
         defer { opening[index].release() }
         // Another task may have made it meanwhile, or have found that it cannot be made.
@@ -166,7 +202,7 @@ package final class Session: Sendable {
     }
 
     /// A server that was there once may come back; one that never was is somebody's typing error.
-    private var wasReached: Bool { protection != nil }
+    var wasReached: Bool { protection != nil }
 
     /// The connection of a number, or another one while that cannot be made.
     private func usable(_ index: Int) -> Connection? {
@@ -230,9 +266,19 @@ package final class Session: Sendable {
             seen.append(report)
         }
         let connection = Connection(client: client, opened: Deadline.clock)
-        connections.withLock { $0[index] = connection }
+        let isWanted = connections.withLock { connections in
+            if isClosed.load(ordering: .relaxed) { return false }
+            connections[index] = connection
+            return true
+        }
+        guard isWanted else {
+            client.close()
+            throw closed
+        }
         return connection
     }
+
+    private var closed: TransferError { TransferError(.connection, "\(host): the connections were closed") }
 
     /// Connects to the NFS service as the options want it protected. Blocks.
     private func connect() throws(TransferError) -> (Client, ProtectionReport) {
@@ -295,6 +341,7 @@ package final class Session: Sendable {
     ) async throws -> Client.Reply {
         let bytes = max(payload?.count ?? 0, sink?.limit ?? 0, expected)
         let bulk = isLong || bytes >= Self.bulkSize
+        if bulk { bulkBytes.wrappingAdd(bytes, ordering: .relaxed) }
         let transaction = transactions.wrappingAdd(1, ordering: .relaxed).oldValue
         let changesNames = program == NFS.program && Self.changingNames.contains(procedure)
         let begun = interruption.phase
@@ -313,6 +360,7 @@ package final class Session: Sendable {
         while true {
             // Where all other calls gave up, each of a thousand files would wait anew.
             if let reason = outage.reason { throw TransferError(.connection, "\(subject): \(reason)") }
+            if isClosed.load(ordering: .relaxed) { throw closed }
             let failure: any Error
             var used: Connection?
             do {
@@ -320,12 +368,18 @@ package final class Session: Sendable {
                 try await bandwidth?.take(bytes)
                 let connection = try await connection(bulk: bulk)
                 used = connection
+                let begun = Deadline.clock
                 let reply = try await connection.client.call(
                     transaction: transaction, program: program, version: version, procedure: procedure,
                     arguments: arguments, payload: payload,
                     sink: sink)
                 outage.end(opened: connection.opened)
                 if let sink { bandwidth?.giveBack(sink.limit - reply.payload) }
+                if sink != nil || payload != nil {
+                    window.moved(payload?.count ?? reply.payload)
+                } else if !bulk {
+                    window.answered(after: Deadline.clock - begun)
+                }
                 return reply
             } catch let error as RPCError {
                 switch error {

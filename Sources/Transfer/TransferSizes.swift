@@ -16,6 +16,13 @@ struct TransferSizes: Equatable {
     /// Bytes of the largest READDIRPLUS.
     static let largestDirectory = 1 << 20
 
+    /// Before FSINFO was answered.
+    static let unknown = TransferSizes(read: usual, write: usual, directory: usual)
+
+    private init(read: Int, write: Int, directory: Int) {
+        (self.read, self.write, self.directory) = (read, write, directory)
+    }
+
     init(_ info: NFS.FSInfo.Success, _ options: MountOptions) {
         read = Self.size(
             options.readSize, preferred: info.readPreferred, maximum: info.readMaximum, multiple: info.readMultiple)

@@ -44,12 +44,15 @@ struct ConnectionOptions: ParsableArguments {
     /// Connects to the server of a name, mounts the export that holds it and runs `body`.
     ///
     /// Handshakes are done by the tlscd that `tlscd=` names, or by one of its own.
+    ///
+    /// - Parameter ahead: what `body` will ask first.
     func withRemote<R: Sendable>(
-        _ name: RemoteName, bandwidth: TokenBucket? = nil, _ body: @escaping @Sendable (Remote) async throws -> R
+        _ name: RemoteName, bandwidth: TokenBucket? = nil, ahead: Remote.Ahead = [],
+        _ body: @escaping @Sendable (Remote) async throws -> R
     ) async throws -> R {
         let verbose = verbose
         return try await withSession(name, bandwidth: bandwidth) { session in
-            let remote = try await Remote.mount(session, path: name.path)
+            let remote = try await Remote.mount(session, path: name.path, ahead: ahead)
             if verbose, let protection = session.protection { Messages.write("protection: \(protection)") }
             return try await body(remote)
         }

@@ -23,7 +23,7 @@ struct CopyArguments: ParsableArguments {
             label: label, style: json ? .json : connection.quiet ? .quiet : .lines, items: items,
             isRepeatable: isRepeatable)
         try await output.run { progress in
-            try await connection.withRemote(name, bandwidth: bandwidth) { remote in
+            try await connection.withRemote(name, bandwidth: bandwidth, ahead: [.object, .capabilities]) { remote in
                 defer { output.protected(by: remote.session.protections) }
                 return try await body(Copy(remote: remote, rules: rules, progress: progress))
             }

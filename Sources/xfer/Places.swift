@@ -32,7 +32,7 @@ struct Places: Sendable {
                 let group = left.prefix { $0.host == first.host && $0.options == first.options }
                 left = left.dropFirst(group.count)
                 do {
-                    try await connection.withRemote(first) { remote in
+                    try await connection.withRemote(first, ahead: .object) { remote in
                         let shared = begin()
                         for (index, name) in group.enumerated() {
                             await failures.gather {

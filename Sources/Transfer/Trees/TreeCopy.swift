@@ -186,16 +186,18 @@ final class TreeCopy<Mover: FileMover>: Sendable {
 
     /// Copies one file, by the same rules; `name` may be a symbolic link to it, as cp(1) has it.
     ///
-    /// - Parameter final: its name in the target; nil: the same.
+    /// - Parameters:
+    ///   - final: its name in the target; nil: the same.
+    ///   - existing: what has that name now; nil: that is not known.
     func run(
-        _ node: Node, named name: FileName, in from: Source.Directory, into to: Target.Directory, as final: FileName?
+        _ node: Node, named name: FileName, in from: Source.Directory, into to: Target.Directory, as final: FileName?,
+        existing known: Node?? = nil
     ) async {
         progress.found(bytes: node.attributes.size)
         progress.listedAll()
         do {
-            var entry = Entry(
-                name, node, existing: try await target.find(final ?? name, in: to), RelativePath([final ?? name]),
-                as: final)
+            let existing = if let known { known } else { try await target.find(final ?? name, in: to) }
+            var entry = Entry(name, node, existing: existing, RelativePath([final ?? name]), as: final)
             entry.isFollowed = true
             let filling = Filling(from, node.attributes, to, before: node.attributes, RelativePath(), in: nil)
             do {

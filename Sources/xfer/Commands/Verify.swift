@@ -109,7 +109,9 @@ struct Verify: AsyncParsableCommand {
         let report: Report
         do {
             let (source, destination) = (source, destination)
-            report = try await connection.withRemote(name, bandwidth: limit.bytes.map { TokenBucket(rate: $0) }) {
+            report = try await connection.withRemote(
+                name, bandwidth: limit.bytes.map { TokenBucket(rate: $0) }, ahead: [.object, .capabilities]
+            ) {
                 let copy = Copy(remote: $0, rules: rules, progress: progress)
                 return from == nil
                     ? try await copy.put(source, to: name.path, .named, contents: true)
