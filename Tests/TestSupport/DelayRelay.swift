@@ -9,6 +9,16 @@ import Kernel
 package final class DelayRelay: Sendable {
     package var port: UInt16 { entrance.port }
     private let entrance: RelayEntrance
+    private let order: Condition<Order>
+
+    private struct Order {
+        var turns = 0
+        var wasServer = false
+    }
+
+    /// How often clients sent something after the server had: the round trips of one client, whose calls that go together
+    /// are together here.
+    package var turns: Int { order.withLock { $0.turns } }
 
     /// Bytes that may be on the way in one direction of a connection.
     package static let capacity = 256 << 20
@@ -17,13 +27,22 @@ package final class DelayRelay: Sendable {
     ///   - target: the server's port, on loopback.
     ///   - roundTrip: seconds that a byte and its answer take longer than without the relay.
     package init(to target: UInt16, roundTrip: Double) throws {
+        let order = Condition(Order())
+        self.order = order
         entrance = try RelayEntrance(to: target) { client, server in
             for end in [client, server] {
                 try? Socket.setNoDelay(end.raw)
                 setBlocking(end)
             }
-            DelayedDirection(client, server, delay: roundTrip / 2).start()
-            DelayedDirection(server, client, delay: roundTrip / 2).start()
+            DelayedDirection(client, server, delay: roundTrip / 2) {
+                order.withLock { order in
+                    if order.wasServer { order.turns += 1 }
+                    order.wasServer = false
+                }
+            }.start()
+            DelayedDirection(server, client, delay: roundTrip / 2) {
+                order.withLock { $0.wasServer = true }
+            }.start()
         }
     }
 }
@@ -51,9 +70,11 @@ private final class DelayedDirection: Sendable {
     private let to: SharedDescriptor
     private let delay: Double
     private let state = Condition(State())
+    private let seen: @Sendable () -> Void
 
-    init(_ from: SharedDescriptor, _ to: SharedDescriptor, delay: Double) {
-        (self.from, self.to, self.delay) = (from, to, delay)
+    /// - Parameter seen: told whenever bytes have come.
+    init(_ from: SharedDescriptor, _ to: SharedDescriptor, delay: Double, _ seen: @escaping @Sendable () -> Void) {
+        (self.from, self.to, self.delay, self.seen) = (from, to, delay, seen)
     }
 
     func start() {
@@ -71,6 +92,7 @@ private final class DelayedDirection: Sendable {
             guard let free, let block = free else { return }
             let count = recv(from.raw, block.bytes.baseAddress, block.bytes.count, 0)
             if count < 0 && errno == EINTR { continue }
+            if count > 0 { seen() }
             let chunk = Chunk(block: block, count: max(0, count), due: .after(seconds: delay))
             state.withLock(wake: true) { state in
                 state.chunks.append(chunk)
