@@ -124,7 +124,8 @@ let package = Package(
 
         // Tests: a folder for each target
         .testTarget(
-            name: "NFSTests", dependencies: ["NFS", "RPC", "Kernel", "CProtocol", system], swiftSettings: strict),
+            name: "NFSTests", dependencies: ["TestSupport", "NFS", "RPC", "Kernel", "CProtocol", system],
+            swiftSettings: strict),
         .testTarget(
             name: "FileServerTests",
             dependencies: ["FileServer", "Checksums", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system],
