@@ -110,3 +110,59 @@ extension Fixture {
         get throws { Set(try list().entries.map { $0.name.description }).subtracting([".", ".."]) }
     }
 }
+
+/// A file of a READFILES's reply.
+struct FileRead: Equatable {
+    var status: NFSStatus
+    var data: [UInt8]
+    var attributes: FileAttributes?
+}
+
+extension Fixture {
+    /// - Parameter object: nil: the root.
+    func readFiles(_ files: [FileHandle], object: FileHandle? = nil) throws -> [FileRead] {
+        guard case .results(let bytes) = answer(.readFiles, try Xfer.ReadFiles.encode(.init(object ?? root, files)))
+        else { throw NFSError(malformed: Xfer.ReadFiles.name, "not answered with results") }
+        return try bytes.withUnsafeBytes { results in
+            switch Xfer.ReadFiles.decodeReply(results) {
+            case .success(let files):
+                return files.map {
+                    FileRead(status: $0.status, data: Array(results[$0.data]), attributes: $0.attributes)
+                }
+            case .failure(let status, _): throw NFSError(status, procedure: Xfer.ReadFiles.name, "test")
+            case nil: throw NFSError(malformed: Xfer.ReadFiles.name, "test")
+            }
+        }
+    }
+
+    /// PUTFILES's arguments; what the whole call has in common is not each file's.
+    ///
+    /// - Parameter directories: nil: the root for all.
+    func putFilesCall(
+        _ puts: [Put], in directories: [FileHandle]? = nil, object: FileHandle? = nil,
+        _ existing: Xfer.Existing = .replace, synchronize: Bool = true
+    ) throws -> [UInt8] {
+        var call = try Xfer.PutFiles.Call(.init(object ?? root, existing: existing, synchronize: synchronize))
+        for (index, put) in puts.enumerated() {
+            let file = Xfer.PutFiles.File(
+                directories?[index] ?? root, put.name, temporary: put.temporary, attributes: put.attributes)
+            try Array(put.text.utf8).withUnsafeBytes { try call.append(file, $0) }
+        }
+        return call.bytes
+    }
+
+    func putFiles(
+        _ puts: [Put], in directories: [FileHandle]? = nil, object: FileHandle? = nil,
+        _ existing: Xfer.Existing = .replace, synchronize: Bool = true, transaction: UInt32? = nil
+    ) throws -> [NFSStatus] {
+        let call = try putFilesCall(puts, in: directories, object: object, existing, synchronize: synchronize)
+        guard case .results(let bytes) = answer(.putFiles, call, transaction: transaction) else {
+            throw NFSError(malformed: Xfer.PutFiles.name, "not answered with results")
+        }
+        switch bytes.withUnsafeBytes({ Xfer.PutFiles.decodeReply($0) }) {
+        case .success(let statuses): return statuses
+        case .failure(let status, _): throw NFSError(status, procedure: Xfer.PutFiles.name, "test")
+        case nil: throw NFSError(malformed: Xfer.PutFiles.name, "test")
+        }
+    }
+}
