@@ -23,8 +23,8 @@ package final class CountingRelay: Sendable {
                 as [(SharedDescriptor, SharedDescriptor, WritableKeyPath<Count, Int> & Sendable)]
             {
                 try? Thread.detached("relay") {
-                    Self.pump(from, to) { count in
-                        counts.withLock(wake: true) { $0[keyPath: direction] += count }
+                    Self.pump(from, to) { bytes in
+                        counts.withLock(wake: true) { $0[keyPath: direction] += bytes.count }
                     }
                 }
             }
@@ -43,7 +43,12 @@ package final class CountingRelay: Sendable {
         counts.wait(until: .after(seconds: seconds)) { isReached($0) ? true : nil } ?? false
     }
 
-    private static func pump(_ from: SharedDescriptor, _ to: SharedDescriptor, _ counted: (Int) -> Void) {
+    /// Sends on what comes until it ends.
+    ///
+    /// - Parameter seen: gets the bytes before they are sent on.
+    static func pump(
+        _ from: SharedDescriptor, _ to: SharedDescriptor, _ seen: (UnsafeRawBufferPointer) -> Void
+    ) {
         setBlocking(from)
         setBlocking(to)
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -51,7 +56,7 @@ package final class CountingRelay: Sendable {
             let count = recv(from.raw, &buffer, buffer.count, 0)
             if count < 0 && errno == EINTR { continue }
             if count <= 0 { break }
-            counted(count)
+            buffer.withUnsafeBytes { seen(UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
             var sent = 0
             while sent < count {
                 let more = buffer.withUnsafeBytes {
