@@ -49,7 +49,7 @@ struct KernelLayer: ParsableCommand {
         let lab = "Tests/Lab/ktls-lab"
         let output = try common.absoluteOutput()
         let spans = try LabClock(marks: place.path).run([
-            lab, "--timeout", "3000", "--memory", "\(4 * size + 2048)", "--", Programs.path("bench"), "ktls", "--size",
+            lab, "--timeout", "3000", "--memory", "\(6 * size + 2048)", "--", Programs.path("bench"), "ktls", "--size",
             "\(size)", "--rounds", "\(rounds)", "--output", output, "--marks", place.path,
         ])
         guard var section = Results.load(output).sections["ktls"] else { throw Unexpected("\(output) has no results") }
