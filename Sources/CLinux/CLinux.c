@@ -55,7 +55,6 @@ int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mod
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
-int clinux_begin_writing(int file) { return sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE); }
 
 int clinux_hide_memory(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 

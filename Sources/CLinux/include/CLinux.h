@@ -37,8 +37,6 @@ enum {
 int clinux_accept(int listener);
 int clinux_pipe(int ends[2]);
 void clinux_name_thread(const char *name);
-// sync_file_range(2): the disk begins with what is dirty of a file, and nobody waits for it
-int clinux_begin_writing(int file);
 
 // prctl(2): PR_SET_DUMPABLE off
 int clinux_hide_memory(void);

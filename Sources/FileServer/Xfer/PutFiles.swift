@@ -125,13 +125,8 @@ private struct PutFiles {
         return change
     }
 
-    /// Has the disk begin with all of them before it is waited for with one: a journal then has them all in one go.
     private func synchronize(_ made: inout [Result<Made, NFSStatus>]) {
-        if made.count > 1 {
-            for case .success(let one) in made {
-                _ = clinux_begin_writing(one.new.descriptor.raw)
-            }
-        }
+        if synchronizeTogether(made) { return }
         for index in made.indices {
             guard case .success(let one) = made[index] else { continue }
             do throws(NFSStatus) {
@@ -143,6 +138,25 @@ private struct PutFiles {
                 made[index] = .failure(error)
             }
         }
+    }
+
+    /// Files from which on that is worth a look at what else waits.
+    private static let several = 4
+    /// Bytes that wait for any disk, beside which a few files' are no longer what is waited for.
+    private static let mostDirty: UInt64 = 32 << 20
+
+    /// By syncfs(2), which has the disk flush its cache once: fsync(2) does so for each file, and that is nearly all of
+    /// what a small file costs. It waits for everything else too, so that must be little.
+    ///
+    /// - Returns: false where it was not done, or an error was met that may be anybody's.
+    private func synchronizeTogether(_ made: [Result<Made, NFSStatus>]) -> Bool {
+        var files: [SharedDescriptor] = []
+        for case .success(let one) in made { files.append(one.new.descriptor) }
+        guard files.count >= Self.several, let first = files.first, let dirty = DirtyMemory.bytes(),
+            dirty <= Self.mostDirty
+        else { return false }
+        // The directories' file systems are one: an export has no other.
+        return (try? systemCall("syncfs") { clinux_syncfs(first.raw) }) != nil
     }
 
     private func publish(_ made: Made) throws(NFSStatus) -> DirectoryChange {

@@ -41,6 +41,20 @@ import Testing
         #expect(try f.names.count == puts.count)
     }
 
+    #if DEBUG
+    /// An error of the file system may be another file's: then each file is put on disk by itself.
+    @Test func notPutOnDiskTogether() throws {
+        let f = try Fixture.forXfer()
+        let puts = (0..<8).map { put(FileName("\($0)"), "text \($0)") }
+        // More than other tests take at the same time.
+        try FaultScript.with("syncfs", Array(repeating: .ioError, count: 1000)) {
+            #expect(try f.putFiles(puts) == Array(repeating: .ok, count: 8))
+        }
+        for put in puts { #expect(try f.directory.read(put.name.description) == put.text) }
+        #expect(try f.names.count == 8)
+    }
+    #endif
+
     @Test(arguments: [true, false]) func whatHasTheNameIsReplaced(unnamed: Bool) throws {
         let f = try Fixture.forXfer(unnamed: unnamed)
         try f.directory.write("file", "old")
