@@ -47,9 +47,8 @@ import Testing
         let f = try Fixture.forXfer()
         let puts = (0..<8).map { put(FileName("\($0)"), "text \($0)") }
         // More than other tests take at the same time.
-        try FaultScript.with("syncfs", Array(repeating: .ioError, count: 1000)) {
-            #expect(try f.putFiles(puts) == Array(repeating: .ok, count: 8))
-        }
+        let statuses = try FaultScript.with("syncfs", Array(repeating: .ioError, count: 1000)) { try f.putFiles(puts) }
+        #expect(statuses == Array(repeating: .ok, count: 8))
         for put in puts { #expect(try f.directory.read(put.name.description) == put.text) }
         #expect(try f.names.count == 8)
     }
