@@ -17,6 +17,14 @@ package struct Link: Sendable {
         try Socket.setNoDelay(server.raw)
     }
 
+    /// Waits until so many bytes can be read at the server's end: what was sent may still be on its way.
+    package func arrived(_ count: Int) -> Bool {
+        eventually(within: 10) {
+            var waiting: Int32 = 0
+            return ioctl(server.raw, UInt(FIONREAD), &waiting) == 0 && Int(waiting) >= count
+        }
+    }
+
     package struct NoConnection: Error { package init() {} }
 }
 
