@@ -1,10 +1,23 @@
 import Glibc
+import Synchronization
 
 /// What was written to files and is not on any disk yet.
 package enum DirtyMemory {
-    /// Bytes that wait to be written or are being written: `Dirty` and `Writeback` of /proc/meminfo (proc(5)); nil where it
-    /// cannot be read.
+    /// Nanoseconds that a look is good for: making the file takes the kernel as long as a few small files.
+    private static let age: UInt64 = 50_000_000
+    private static let last = Mutex<(at: UInt64, bytes: UInt64?)?>(nil)
+
+    /// Bytes that wait to be written or are being written, or did so a moment ago: `Dirty` and `Writeback` of /proc/meminfo
+    /// (proc(5)); nil where it cannot be read.
     package static func bytes() -> UInt64? {
+        let now = Deadline.clock
+        if let last = last.withLock({ $0 }), now &- last.at < age { return last.bytes }
+        let bytes = read()
+        last.withLock { $0 = (now, bytes) }
+        return bytes
+    }
+
+    private static func read() -> UInt64? {
         guard let file = try? Files.open("/proc/meminfo", O_RDONLY),
             let text = try? Files.read(file.raw, count: 8192, at: 0)
         else { return nil }

@@ -35,7 +35,7 @@ extension Remote {
         return try await session.patiently(subject) {
             let reply = try await session.call(
                 program: Xfer.program, version: Xfer.version, procedure: Xfer.ReadFiles.number.rawValue,
-                arguments: arguments, expected: bytes, subject: subject)
+                arguments: arguments, expected: bytes, subject: subject, isLong: true)
             switch reply.results.withUnsafeBytes({ Xfer.ReadFiles.decodeReply($0) }) {
             case .success(let read):
                 guard read.count <= files.count else { throw NFSError(malformed: Xfer.ReadFiles.name, subject) }
@@ -57,7 +57,7 @@ extension Remote {
         try await session.patiently(subject) {
             let reply = try await session.call(
                 program: Xfer.program, version: Xfer.version, procedure: Xfer.PutFiles.number.rawValue,
-                arguments: call.bytes, expected: bytes, subject: subject)
+                arguments: call.bytes, expected: bytes, subject: subject, isLong: true)
             switch reply.results.withUnsafeBytes({ Xfer.PutFiles.decodeReply($0) }) {
             case .success(let statuses):
                 guard statuses.count == call.count else { throw NFSError(malformed: Xfer.PutFiles.name, subject) }
