@@ -76,14 +76,11 @@ package final class Progress: Sendable {
         if isDone { doneFiles.wrappingAdd(1, ordering: .relaxed) }
     }
 
-    /// A file that needs nothing moved.
+    /// A file that needs nothing moved, or was moved together with others.
     func passed(bytes: UInt64) {
         moved(Int(clamping: bytes))
         doneFiles.wrappingAdd(1, ordering: .relaxed)
     }
-
-    /// A small file that was copied together with others.
-    func copied(bytes: UInt64) { passed(bytes: bytes) }
 
     func report(_ item: @autoclosure () -> Item) { onItem?(item()) }
     fileprivate func failed(_ error: any Error) { onFailure?(error) }

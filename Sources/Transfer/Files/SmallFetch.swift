@@ -8,34 +8,19 @@ extension FileFetch {
         return SmallFileLimits(rules, piece: remote.session.bandwidth?.piece)
     }
 
-    /// By one READFILES. What is not in its reply, or is not what it should be, goes by itself: then it is as if it had
-    /// done so from the beginning.
+    /// By one READFILES. What is not in its reply, or is not what it should be, goes by itself.
     func copy(_ files: [SmallFile<RemoteTree, LocalTree>]) async -> [Result<UInt64, any Error>] {
         let known = files.compactMap(\.node.handle)
         let bytes = files.reduce(0) { $0 + Int(clamping: $1.node.attributes.size) }
-        var read: FilesRead?
+        var brought: FilesRead?
         if known.count == files.count {
             await remote.session.window.acquire()
             defer { remote.session.window.release() }
-            read = try? await remote.readFiles(known, bytes: bytes, subject: files.first?.source.path ?? "")
+            brought = try? await remote.readFiles(known, bytes: bytes, subject: files.first?.source.path ?? "")
         }
-        var results: [Result<UInt64, any Error>] = []
-        results.reserveCapacity(files.count)
-        for (index, file) in files.enumerated() {
-            do {
-                if Task.isCancelled { throw CancellationError() }
-                if let bytes = write(file, index, of: read) {
-                    results.append(.success(bytes))
-                } else {
-                    let bytes = try await copy(
-                        file.name, file.node, in: file.source, following: false, to: file.target, as: file.final)
-                    results.append(.success(bytes))
-                }
-            } catch {
-                results.append(.failure(error))
-            }
-        }
-        return results
+        let read = brought
+        // Nothing more is written once somebody wants to leave.
+        return await copyRest(of: files) { Task.isCancelled ? nil : write(files[$0], $0, of: read) }
     }
 
     /// - Returns: bytes of the file; nil where it has to go by itself.
@@ -57,7 +42,7 @@ extension FileFetch {
                 // way of a file that goes by itself.
                 return nil
             }
-            progress.copied(bytes: before.size)
+            progress.passed(bytes: before.size)
             return before.size
         } ?? nil
     }

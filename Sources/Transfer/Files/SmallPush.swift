@@ -8,30 +8,13 @@ extension FilePush {
         return SmallFileLimits(rules, piece: remote.session.bandwidth?.piece)
     }
 
-    /// By one PUTFILES. What cannot be read, or is not taken, goes by itself: then it is as if it had done so from the
-    /// beginning.
+    /// By one PUTFILES. What cannot be read, or is not taken, goes by itself.
     func copy(_ files: [SmallFile<LocalTree, RemoteTree>]) async -> [Result<UInt64, any Error>] {
         var put: [Int: UInt64] = [:]
         if let first = files.first, !Task.isCancelled {
             put = (try? await putTogether(files, subject: first.target.path)) ?? [:]
         }
-        var results: [Result<UInt64, any Error>] = []
-        results.reserveCapacity(files.count)
-        for (index, file) in files.enumerated() {
-            if let bytes = put[index] {
-                results.append(.success(bytes))
-                continue
-            }
-            do {
-                if Task.isCancelled { throw CancellationError() }
-                let bytes = try await copy(
-                    file.name, file.node, in: file.source, following: false, to: file.target, as: file.final)
-                results.append(.success(bytes))
-            } catch {
-                results.append(.failure(error))
-            }
-        }
-        return results
+        return await copyRest(of: files) { put[$0] }
     }
 
     /// - Returns: those that are there, by their place among the files, and their bytes.
@@ -65,7 +48,7 @@ extension FilePush {
         for ((index, bytes, losses), status) in zip(inCall, statuses) where status == .ok {
             // What goes by itself is looked at again then.
             for loss in losses { notCarried.add(loss, files[index].source.name(files[index].name)) }
-            progress.copied(bytes: bytes)
+            progress.passed(bytes: bytes)
             put[index] = bytes
         }
         return put

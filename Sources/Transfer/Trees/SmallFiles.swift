@@ -61,3 +61,30 @@ struct SmallFileQueue<File: Sendable>: Sendable {
         return files
     }
 }
+
+extension FileMover {
+    /// What the call for several files has not settled goes by itself: then it is as if it had done so from the beginning.
+    ///
+    /// - Parameter settled: bytes of one that is there by now, by its place among the files; nil for the others.
+    func copyRest(
+        of files: [SmallFile<Source, Target>], _ settled: (Int) -> UInt64?
+    ) async -> [Result<UInt64, any Error>] {
+        var results: [Result<UInt64, any Error>] = []
+        results.reserveCapacity(files.count)
+        for (index, file) in files.enumerated() {
+            if let bytes = settled(index) {
+                results.append(.success(bytes))
+                continue
+            }
+            do {
+                if Task.isCancelled { throw CancellationError() }
+                let bytes = try await copy(
+                    file.name, file.node, in: file.source, following: false, to: file.target, as: file.final)
+                results.append(.success(bytes))
+            } catch {
+                results.append(.failure(error))
+            }
+        }
+        return results
+    }
+}
