@@ -128,7 +128,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FileServerTests",
-            dependencies: ["FileServer", "Checksums", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system],
+            dependencies: [
+                "TestSupport", "FileServer", "Checksums", "NFS", "RPC", "Kernel", "CLinux", "CProtocol", log, system,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CertificatesTests", dependencies: ["TestSupport", "Certificates", "CCrypto", "Kernel"],

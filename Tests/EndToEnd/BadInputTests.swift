@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func filesThatDoNotFit() throws {
+    @Test(.notInTheLab) func filesThatDoNotFit() throws {
         try withSite(.user) { site in
             let path = site.directory.path
             let (ca, cert, key) = (site.pki.certificateFile, site.client.certificateFile, site.client.keyFile)
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func usersOfNoDomain() throws {
+    @Test(.notInTheLab) func usersOfNoDomain() throws {
         for (options, words) in [
             (["--domain", "example.org"], ["--domain goes with --certuser"]),
             (["--certuser", "--domain", ""], ["--domain"]),
@@ -122,7 +122,7 @@ import Testing
 
     // MARK: Servers
 
-    @Test func aServerThatIsNotThere() throws {
+    @Test(.notInTheLab) func aServerThatIsNotThere() throws {
         try withSite(.user) { site in
             let port = try FakeServer { _ in }.port
             expectFailure(
@@ -133,9 +133,12 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "220 mail\r\n",
-    ])
+    @Test(
+        .notInTheLab,
+        arguments: [
+            "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+            "220 mail\r\n",
+        ])
     func oneThatDoesNotSpeakRPC(greeting: String) throws {
         try withSite(.user) { site in
             let server = try FakeServer { connection in
@@ -149,7 +152,7 @@ import Testing
         }
     }
 
-    @Test func oneThatSaysNothingOrLeaves() throws {
+    @Test(.notInTheLab) func oneThatSaysNothingOrLeaves() throws {
         try withSite(.user) { site in
             let silent = try FakeServer { $0.receiveToTheEnd() }
             let begin = monotonicSeconds()
@@ -182,7 +185,7 @@ import Testing
         ("RPC_MISMATCH", RPCBytes.words(1, 1, 0, 3, 3)),
     ]
 
-    @Test(arguments: answers.indices) func oneThatSpeaksRPCWithoutTLSGetsNothing(index: Int) throws {
+    @Test(.notInTheLab, arguments: answers.indices) func oneThatSpeaksRPCWithoutTLSGetsNothing(index: Int) throws {
         let answer = Self.answers[index]
         try withSite(.user) { site in
             let server = try FakeServer { connection in
@@ -281,7 +284,7 @@ import Testing
 
     // MARK: Callers
 
-    @Test(.enabled(if: isRoot, "becoming another user takes root; not in the kTLS lab, where we are"))
+    @Test(.notInTheLab, .enabled(if: isRoot, "becoming another user takes root; not in the kTLS lab, where we are"))
     func anUpcallFromAnotherUser() throws {
         try withSite(.user) { site in
             try write("x", to: site.data + "/f")
@@ -330,13 +333,13 @@ import Testing
         (["get", "--nope", "h:/x"], "--nope"), (["serve"], "directory"), (["get", "h:/a/../b"], "'..'"),
     ]
 
-    @Test(arguments: misuses.indices) func aCommandLineThatMakesNoSense(index: Int) throws {
+    @Test(.notInTheLab, arguments: misuses.indices) func aCommandLineThatMakesNoSense(index: Int) throws {
         let (arguments, word) = Self.misuses[index]
         let ended = try RunningProgram([Programs.path("xfer")] + arguments).wait()
         expectFailure(ended, status: 2, word)
     }
 
-    @Test func helpIsNoError() throws {
+    @Test(.notInTheLab) func helpIsNoError() throws {
         for arguments in [["--help"], ["get", "--help"], ["--version"], ["pki", "issue", "--help"]] {
             let ended = try RunningProgram([Programs.path("xfer")] + arguments).wait()
             #expect(ended.status == 0 && !ended.output.isEmpty && ended.error.isEmpty, "\(ended)")

@@ -178,7 +178,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: access("/dev/full", W_OK) == 0)) func aDiskThatIsFull() throws {
+    @Test(.notInTheLab, .enabled(if: access("/dev/full", W_OK) == 0)) func aDiskThatIsFull() throws {
         try withSite(.user) { site in
             try write("x", to: site.data + "/f")
             let ended = try RunningProgram([

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `xfer pki`
-@Suite struct CertificateCommandTests {
+@Suite(.notInTheLab) struct CertificateCommandTests {
     private func run(_ directory: Directory, _ arguments: String...) throws -> Ended {
         try RunningProgram([Programs.path("xfer"), "pki"] + arguments, directory: directory.path).wait()
     }

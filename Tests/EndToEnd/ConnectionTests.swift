@@ -89,7 +89,7 @@ import Testing
     }
 
     /// `xprtsec=tls` shows none, although there is one where xfer looks.
-    @Test func aCertificateThatIsNotShown() throws {
+    @Test(.notInTheLab) func aCertificateThatIsNotShown() throws {
         try withSite(.user) { site in
             let home = "\(site.directory.path)/home/.config/tlsd"
             for end in ["", "/.config", "/.config/tlsd"] { mkdir("\(site.directory.path)/home\(end)", 0o700) }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `xfer du`, beside du(1) on the same directory.
-@Suite(.enabled(if: !Layer.isLab, "nothing in it depends on who makes the records; not in the kTLS lab"))
+@Suite(.notInTheLab)
 struct DiskUsageCommandTests {
     /// A tree with files of many sizes, links of both kinds, holes, and more directories than are walked at once.
     private func fill(_ directory: String) throws {

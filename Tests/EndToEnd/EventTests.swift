@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What a copy writes into a pipe: nothing that moves a cursor, and with `--json` events.
-@Suite struct EventTests {
+@Suite(.notInTheLab) struct EventTests {
     private func events(_ ended: Ended) throws -> [[String: Any]] {
         try ended.output.split(separator: "\n").map { line in
             try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], "\(line)")

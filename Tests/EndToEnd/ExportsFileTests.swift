@@ -149,7 +149,7 @@ import Testing
         return (try RunningProgram([Programs.path("xferd"), "--check-exports", file]).wait(), directory.path, file)
     }
 
-    @Test func whatAFileMeans() throws {
+    @Test(.notInTheLab) func whatAFileMeans() throws {
         let (ended, path, _) = try check(
             """
             # a comment
@@ -168,7 +168,7 @@ import Testing
         #expect(ended.error == "")
     }
 
-    @Test func whatIsWrongInAFile() throws {
+    @Test(.notInTheLab) func whatIsWrongInAFile() throws {
         let (ended, path, file) = try check("DIR/a *(rw)\nDIR/a host(tls) \\\n  10.0.0.0/33\nDIR/b *(ro)\n")
         #expect(ended.status == 1 && ended.output == "")
         #expect(
@@ -180,7 +180,7 @@ import Testing
                 """)
     }
 
-    @Test func nothingIsServedFromAWrongFile() throws {
+    @Test(.notInTheLab) func nothingIsServedFromAWrongFile() throws {
         let directory = try Directory()
         let file = directory.path + "/exports"
         let missing = try RunningProgram([Programs.path("xferd"), "--exports", file, "--listen", "127.0.0.1:0"]).wait()
@@ -194,7 +194,7 @@ import Testing
         expectFailure(option, "export /a: rx: there is no such option")
     }
 
-    @Test func whatIsNotThereIsSaidAtStart() throws {
+    @Test(.notInTheLab) func whatIsNotThereIsSaidAtStart() throws {
         let directory = try Directory()
         let start = [
             Programs.path("xferd"), "--export", "/a=\(directory.path)", "--listen", "127.0.0.1:0", "--tlssd",

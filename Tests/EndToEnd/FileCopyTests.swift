@@ -63,7 +63,7 @@ import Testing
     }
 
     /// A copy belongs to who makes it: a program that runs as its owner must not become one of theirs.
-    @Test func preserveKeepsNoSetIDBits() throws {
+    @Test(.notInTheLab) func preserveKeepsNoSetIDBits() throws {
         try withSite(.user) { site in
             try write("text", to: site.published + "/a")
             chmod(site.published + "/a", 0o6755)
@@ -73,7 +73,7 @@ import Testing
     }
 
     /// The rename would put a file in place of /dev/null.
-    @Test func whatIsNoFileIsNotReplaced() throws {
+    @Test(.notInTheLab) func whatIsNoFileIsNotReplaced() throws {
         try withSite(.user) { site in
             try write("text", to: site.published + "/a")
             mkfifo(site.local + "/pipe", 0o600)
@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test func aLinkThatIsNamedIsFollowed() throws {
+    @Test(.notInTheLab) func aLinkThatIsNamedIsFollowed() throws {
         try withSite(.user) { site in
             try write("text", to: site.local + "/file")
             symlink("file", site.local + "/link")
@@ -99,7 +99,7 @@ import Testing
     }
 
     /// Names come from the server: what they would do to a terminal is not done.
-    @Test func messagesHaveNoControlCharacters() throws {
+    @Test(.notInTheLab) func messagesHaveNoControlCharacters() throws {
         try withSite(.user) { site in
             mkdir(site.published + "/tree", 0o755)
             mkfifo(site.published + "/tree/a\u{1b}]0;title\u{7}b", 0o600)

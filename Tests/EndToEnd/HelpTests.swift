@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the programs say of themselves: help, manual pages, completions in real shells.
-@Suite(.enabled(if: !Layer.isLab, "help does not depend on the kernel; not in the kTLS lab")) struct HelpTests {
+@Suite(.notInTheLab) struct HelpTests {
     static let programs = ["xfer", "xferd", "tlscd", "tlssd"]
 
     private static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }

@@ -81,7 +81,9 @@ import Testing
     }
 
     /// A server that answers nothing any more: said, and not waited for either.
-    @Test(arguments: ["put", "get"]) func aTransferIsInterruptedWhileTheServerIsStopped(command: String) throws {
+    @Test(.notInTheLab, arguments: ["put", "get"]) func aTransferIsInterruptedWhileTheServerIsStopped(command: String)
+        throws
+    {
         try withSite(.user) { site in
             let relay = try Relay(
                 to: site.port, holding: command == "put" ? .toServer : .toClient, allowing: 400 << 10)
@@ -106,7 +108,7 @@ import Testing
     }
 
     /// The second signal leaves at once.
-    @Test func interruptedTwice() throws {
+    @Test(.notInTheLab) func interruptedTwice() throws {
         try withSite(.user) { site in
             let relay = try Relay(to: site.port, holding: .toServer, allowing: 2 << 20)
             defer { relay.stop() }

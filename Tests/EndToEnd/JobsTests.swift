@@ -203,7 +203,7 @@ private struct Line {
     /// A resident set, in KiB, that no number of jobs reaches.
     private static let limit = 256 << 10
 
-    @Test func killedInTheMiddleEachIsDoneOnce() throws {
+    @Test(.notInTheLab) func killedInTheMiddleEachIsDoneOnce() throws {
         try withSite(.user) { site in
             let count = Self.count
             try write("x", to: site.data + "/x")

@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Direction.allCases, Program.allCases)
+    @Test(.notInTheLab, arguments: Direction.allCases, Program.allCases)
     func theSourceIsAnotherOneSince(direction: Direction, program: Program) throws {
         try withWork(direction, program) { work in
             try write(pattern(Self.size, seed: 5), to: work.source)
@@ -73,7 +73,7 @@ import Testing
     }
 
     /// Pages that a crash lost, in the middle and at the end.
-    @Test(arguments: Direction.allCases, Program.allCases)
+    @Test(.notInTheLab, arguments: Direction.allCases, Program.allCases)
     func thePartHasHolesAndIsShorter(direction: Direction, program: Program) throws {
         try withWork(direction, program) { work in
             let content = pattern(Self.size, seed: 5)
@@ -92,7 +92,7 @@ import Testing
     }
 
     /// Less than 1 MiB is not worth a file that lies about.
-    @Test(arguments: Direction.allCases) func littleIsNotKept(direction: Direction) throws {
+    @Test(.notInTheLab, arguments: Direction.allCases) func littleIsNotKept(direction: Direction) throws {
         try withWork(direction, .xfer) { work in
             try write(pattern(Self.size, seed: 5), to: work.source)
             let first = try work.start("--limit", "300k")
@@ -107,7 +107,7 @@ import Testing
     }
 
     /// A server that does not answer as long as the client waits.
-    @Test(arguments: Direction.allCases, Program.allCases)
+    @Test(.notInTheLab, arguments: Direction.allCases, Program.allCases)
     func theConnectionIsLostForGood(direction: Direction, program: Program) throws {
         let site = try KillSite(.user)
         let (source, place) = direction == .put ? (site.local, site.data) : (site.data, site.local)
@@ -131,7 +131,7 @@ import Testing
     }
 
     /// A tree's parts outlive the run that was interrupted again.
-    @Test func aTreeThatIsInterruptedTwice() throws {
+    @Test(.notInTheLab) func aTreeThatIsInterruptedTwice() throws {
         try withSite(.user) { site in
             mkdir(site.local + "/tree", 0o755)
             let content = pattern(Self.size / 2, seed: 7)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `xfer ls`.
-@Suite(.enabled(if: !Layer.isLab, "nothing in it depends on who makes the records; not in the kTLS lab"))
+@Suite(.notInTheLab)
 struct ListCommandTests {
     /// Files of different ages and sizes, a directory, a link, what is hidden.
     private func fill(_ directory: String) throws {

@@ -107,7 +107,7 @@ import Testing
         #expect(ended.error.ranges(of: "connected to localhost again\n").count == again, "\(ended)")
     }
 
-    @Test(arguments: Command.allCases, ["hard", "soft,retrans=9"])
+    @Test(.notInTheLab, arguments: Command.allCases, ["hard", "soft,retrans=9"])
     func theServerIsStartedAgain(command: Command, options: String) throws {
         try withServer(.user) { server in
             let copy = try start(command, server, "-o", options)
@@ -121,7 +121,7 @@ import Testing
     }
 
     /// Sessions outlive their daemons; new ones wait for them.
-    @Test(arguments: Command.allCases, ["hard", "soft,retrans=9"])
+    @Test(.notInTheLab, arguments: Command.allCases, ["hard", "soft,retrans=9"])
     func theDaemonsAreStartedAgain(command: Command, options: String) throws {
         try withServer(.user) { server in
             let copy = try start(command, server, "-o", options)
@@ -151,7 +151,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Command.allCases, [["--timeout", "2"], ["-o", "soft,retrans=1"]])
+    @Test(.notInTheLab, arguments: Command.allCases, [["--timeout", "2"], ["-o", "soft,retrans=1"]])
     func theServerStaysAway(command: Command, options: [String]) throws {
         try withServer(.user) { server in
             let target = command == .get ? server.site.local : server.site.data
@@ -173,7 +173,7 @@ import Testing
     }
 
     /// A thousand files do not wait one after the other.
-    @Test func theRestOfATreeIsNotTriedOn() throws {
+    @Test(.notInTheLab) func theRestOfATreeIsNotTriedOn() throws {
         try withServer(.user) { server in
             let site = server.site
             mkdir(site.local + "/tree", 0o755)
@@ -190,7 +190,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["-1", "x", "1e10"]) func timesThatAreNone(seconds: String) throws {
+    @Test(.notInTheLab, arguments: ["-1", "x", "1e10"]) func timesThatAreNone(seconds: String) throws {
         expectFailure(
             try RunningProgram([Programs.path("xfer"), "ls", "--timeout=\(seconds)", "h:/x"]).wait(), status: 2,
             "timeout")

@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func fewCallsAreMade() throws {
+    @Test(.notInTheLab) func fewCallsAreMade() throws {
         try withRelay { site, relay, run in
             let (tree, clear) = (site.local + "/tree", site.directory.path + "/clear")
             mkdir(tree, 0o755)
@@ -148,7 +148,7 @@ import Testing
     }
 
     /// Changed when it was listed and not yet read: it is named, the old one stays, and the others are there.
-    @Test func aFileThatChangesIsNotFetched() throws {
+    @Test(.notInTheLab) func aFileThatChangesIsNotFetched() throws {
         try withRelay { site, procedure, count in
             guard procedure == Self.xfer(.readFiles), count == 1 else { return }
             // Of the same size.
@@ -167,7 +167,7 @@ import Testing
     }
 
     /// The other way round it is pushed as it is by then.
-    @Test func aFileThatChangesIsPushedAsItIs() throws {
+    @Test(.notInTheLab) func aFileThatChangesIsPushedAsItIs() throws {
         try withRelay { site, procedure, count in
             // The files of the first directory wait for others while the second one is made.
             guard procedure == Self.nfs(.mkDir), count == 3 else { return }

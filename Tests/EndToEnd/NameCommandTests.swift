@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `xfer rm`, `mkdir` and `mv`.
-@Suite(.enabled(if: !Layer.isLab, "nothing in it depends on who makes the records; not in the kTLS lab"))
+@Suite(.notInTheLab)
 struct NameCommandTests {
     @Test(arguments: Layer.available) func filesAndTreesAreTakenAway(layer: Layer) throws {
         try withSite(layer) { site in

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Copies within one machine, whose two sides meet; and several sources that would have one place.
-@Suite struct OverlapTests {
+@Suite(.notInTheLab) struct OverlapTests {
     @Test func aDirectoryIsNotCopiedIntoItself() throws {
         try withSite(.user) { site in
             mkdir(site.data + "/a", 0o755)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Root pushes to an export that takes root for nobody: owners cannot be kept, the rest is.
-@Suite(.enabled(if: geteuid() == 0, "only root keeps owners without being asked"))
+@Suite(.notInTheLab, .enabled(if: geteuid() == 0, "only root keeps owners without being asked"))
 struct OwnershipTests {
     @Test(arguments: [["put", "-a"], ["put", "-a", "-o", "noxfer"], ["sync"], ["sync", "-o", "noxfer"]])
     func impliedOwnersAreGivenUpWhereTheyAreRefused(command: [String]) throws {

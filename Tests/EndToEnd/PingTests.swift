@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    @Test func asJSON() throws {
+    @Test(.notInTheLab) func asJSON() throws {
         var setup = Site.Setup()
         setup.serverValidity = try .days(100)
         try withSite(.user, setup) { site in
@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    @Test func theStepThatFailsIsNamed() throws {
+    @Test(.notInTheLab) func theStepThatFailsIsNamed() throws {
         try withSite(.user) { site in
             func ping(_ place: String, _ step: String, options: String? = nil, port: UInt16? = nil) throws {
                 let ended = try site.xfer("ping", place, options: options, port: port)
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func aCertificateThatExpiresSoon() throws {
+    @Test(.notInTheLab) func aCertificateThatExpiresSoon() throws {
         var setup = Site.Setup()
         setup.serverValidity = try .days(10)
         try withSite(.user, setup) { site in

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// xferd as root that cannot stop being root: capabilities(7).
-@Suite(.enabled(if: geteuid() == 0, "needs root: gives up its capabilities"))
+@Suite(.notInTheLab, .enabled(if: geteuid() == 0, "needs root: gives up its capabilities"))
 struct RootRightsTests {
     @Test(arguments: [
         ["--bounding-set", "-setuid"], ["--bounding-set", "-setgid"], ["--securebits", "+no_setuid_fixup"],

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// How often one end waits for the other in a whole copy.
-@Suite struct RoundTripTests {
+@Suite(.notInTheLab) struct RoundTripTests {
     private static let size = 3 << 20
 
     /// - Returns: how often xfer sent something after it had been sent something.

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `xferd --rpcbind` with Debian's rpcbind, in a network and a /run of their own.
-@Suite(.serialized, .enabled(if: !Layer.isLab, "nothing in it depends on the kernel's TLS; not in the kTLS lab"))
+@Suite(.serialized, .notInTheLab)
 struct RpcbindTests {
     /// A network namespace with lo alone and an empty /run, and what runs in it.
     private final class Lab {

@@ -61,7 +61,7 @@ import Testing
     }
 
     /// The client's certificate is carried away: a second start must not make another one.
-    @Test func keepsTheClientsCertificate() throws {
+    @Test(.notInTheLab) func keepsTheClientsCertificate() throws {
         let directory = try Directory()
         try serve(directory, .user).stop()
         let first = contents(of: directory.path + "/state/pki/client.pem")
@@ -69,7 +69,7 @@ import Testing
         #expect(!first.isEmpty && contents(of: directory.path + "/state/pki/client.pem") == first)
     }
 
-    @Test func endsWithItsChildrenOnCtrlC() throws {
+    @Test(.notInTheLab) func endsWithItsChildrenOnCtrlC() throws {
         let directory = try Directory()
         let served = try serve(directory, .user)
         served.signal(SIGINT)
@@ -78,7 +78,7 @@ import Testing
     }
 
     /// xferd acts as who serves, who may read its keys.
-    @Test(arguments: ["", "/state", "/state/pki"]) func servesNoPrivateKeys(served: String) throws {
+    @Test(.notInTheLab, arguments: ["", "/state", "/state/pki"]) func servesNoPrivateKeys(served: String) throws {
         let directory = try Directory()
         try serve(directory, .user).stop()
         let ended = try RunningProgram([
@@ -89,7 +89,7 @@ import Testing
     }
 
     /// A path that is no absolute one is of the working directory.
-    @Test func keepsItsStateWhereItIsTold() throws {
+    @Test(.notInTheLab) func keepsItsStateWhereItIsTold() throws {
         let directory = try Directory()
         mkdir(directory.path + "/shared", 0o755)
         let served = try RunningProgram(
@@ -103,7 +103,7 @@ import Testing
         #expect(try served.stop().status == 0)
     }
 
-    @Test func refusesWithAReason() throws {
+    @Test(.notInTheLab) func refusesWithAReason() throws {
         let directory = try Directory()
         let missing = try RunningProgram([
             Programs.path("xfer"), "serve", "--state", directory.path + "/s", directory.path + "/no",

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `xfer mount`, `umount`, `mounts`, and commands that use the names.
-@Suite(.enabled(if: !Layer.isLab, "nothing in it depends on who makes the records; not in the kTLS lab"))
+@Suite(.notInTheLab)
 struct ShortNameTests {
     @Test(arguments: Layer.available) func aNameIsMountedUsedAndTakenAway(layer: Layer) throws {
         try withSite(layer) { site in

@@ -57,7 +57,7 @@ import Testing
     }
 
     /// 100 GiB of nothing.
-    @Test(arguments: [("put", "xfer"), ("put", "noxfer"), ("get", "xfer")])
+    @Test(.notInTheLab, arguments: [("put", "xfer"), ("put", "noxfer"), ("get", "xfer")])
     func aFileThatIsAllHole(direction: String, program: String) throws {
         try withSite(.user) { site in
             let size = 100 << 30
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Direction.allCases, Program.allCases)
+    @Test(.notInTheLab, arguments: Direction.allCases, Program.allCases)
     func whatIsResumedKeepsItsHoles(direction: Direction, program: Program) throws {
         try withSite(.user) { site in
             let source = (direction == .put ? site.local : site.data) + "/f"

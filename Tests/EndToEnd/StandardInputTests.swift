@@ -31,7 +31,7 @@ import Testing
     }
 
     /// More than is kept in memory, and the name has what was there until the input has ended.
-    @Test func theNameHasTheOldFileUntilTheEnd() throws {
+    @Test(.notInTheLab) func theNameHasTheOldFileUntilTheEnd() throws {
         try withSite(.user) { site in
             let content = LargePattern(count: 100 << 20)
             try content.write(to: site.local + "/f")
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test func interruptedWhileNothingComes() throws {
+    @Test(.notInTheLab) func interruptedWhileNothingComes() throws {
         try withSite(.user) { site in
             let content = pattern(9 << 20, seed: 9)
             // Held open, so that the input does not end; opened for both, so that nothing waits for the other end.
@@ -71,7 +71,7 @@ import Testing
     }
 
     /// The server is killed in the middle: what it had not committed comes out of memory, not out of the pipe.
-    @Test func aServerThatRestarts() throws {
+    @Test(.notInTheLab) func aServerThatRestarts() throws {
         let site = try KillSite(.user)
         let content = pattern(48 << 20, seed: 4)
         try write(content, to: site.local + "/f")
@@ -84,7 +84,7 @@ import Testing
         try site.stop()
     }
 
-    @Test func whatIsRefused() throws {
+    @Test(.notInTheLab) func whatIsRefused() throws {
         try withSite(.user) { site in
             expectFailure(try site.xfer("put", "-r", "-", "localhost:/data/f"), status: 2, "standard input")
             expectFailure(try site.xfer("put", "-", "x", "localhost:/data"), status: 2, "standard input")
@@ -97,7 +97,7 @@ import Testing
     }
 
     /// A directory cannot be read.
-    @Test func inputThatFails() throws {
+    @Test(.notInTheLab) func inputThatFails() throws {
         try withSite(.user) { site in
             try write("old", to: site.data + "/f")
             expectFailure(

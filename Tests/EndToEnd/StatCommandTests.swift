@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `xfer stat`.
-@Suite(.enabled(if: !Layer.isLab, "nothing in it depends on who makes the records; not in the kTLS lab"))
+@Suite(.notInTheLab)
 struct StatCommandTests {
     @Test(arguments: Layer.available) func allAttributes(layer: Layer) throws {
         try withSite(layer) { site in

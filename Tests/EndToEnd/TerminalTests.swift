@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The display in a real terminal: tmux, with a transfer that stays where the test wants it.
-@Suite(.enabled(if: !Layer.isLab, "nothing in it depends on who makes the records; not in the kTLS lab"))
+@Suite(.notInTheLab)
 struct TerminalTests {
     private static let size = 6 << 20
     private static let long = "a name too long for any terminal that is 40 columns wide 名前.bin"

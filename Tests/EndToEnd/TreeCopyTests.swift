@@ -46,7 +46,7 @@ import Testing
     }
 
     /// A directory is open only as long as something goes into it.
-    @Test func aTreeMayHaveMoreDirectoriesThanAProcessDescriptors() throws {
+    @Test(.notInTheLab) func aTreeMayHaveMoreDirectoriesThanAProcessDescriptors() throws {
         try withSite(.user) { site in
             let tree = site.published + "/tree"
             mkdir(tree, 0o755)

@@ -129,7 +129,7 @@ import Transfer
         }
     }
 
-    @Test func withoutIt() async throws {
+    @Test(.notInTheLab) func withoutIt() async throws {
         var setup = Site.Setup()
         setup.xferd = ["--no-xfer"]
         try await withSite(.user, setup) { site in

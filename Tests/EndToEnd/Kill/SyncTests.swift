@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A sync of what is the same but for a little.
-@Suite struct SyncTests {
+@Suite(.notInTheLab) struct SyncTests {
     @Test func tenOfTenThousandFiles() throws {
         let (count, changed) = (Layer.isLab ? 1000 : 10_000, 10)
         let site = try KillSite(Layer.hasKernel ? .kernel : .user)

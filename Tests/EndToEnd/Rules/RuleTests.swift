@@ -1,14 +1,8 @@
 import TestSupport
 import Testing
 
-extension Trait where Self == ConditionTrait {
-    /// Rules are decided above all records: in the lab, where each run of a program takes seconds, there are a few.
-    static var notInTheLab: Self {
-        .enabled(if: !Layer.isLab, "rules do not depend on who makes the records; not in the kTLS lab")
-    }
-}
-
-/// Each copy rule, each way, with xferd as it is.
+/// Each copy rule, each way, with xferd as it is. Rules are decided above all records: in the lab, where each run of a
+/// program takes seconds, there are a few.
 @Suite(.notInTheLab, RuleSiteTrait(layer: .user)) struct RuleTests {
     @Test(arguments: RuleCase.ways) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
         try rule.check(operation)
@@ -44,17 +38,10 @@ extension Trait where Self == ConditionTrait {
     }
 }
 
-/// Some of them in the kernel's record layer, and in the other one on the same kernel.
+/// Some of them in the kernel's record layer.
 @Suite(
     .enabled(if: Layer.hasKernel, "this kernel has no kernel TLS; runs in the kTLS lab"), RuleSiteTrait(layer: .kernel)
 ) struct RulesInKernelTests {
-    @Test(arguments: RuleCase.some) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
-        try rule.check(operation, isPlanned: false)
-    }
-}
-@Suite(
-    .enabled(if: Layer.hasKernel, "this kernel has no kernel TLS; runs in the kTLS lab"), RuleSiteTrait(layer: .user)
-) struct RulesBesideKernelTests {
     @Test(arguments: RuleCase.some) func aRule(_ rule: RuleCase, _ operation: RuleOperation) throws {
         try rule.check(operation, isPlanned: false)
     }

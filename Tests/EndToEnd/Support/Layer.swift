@@ -16,6 +16,14 @@ enum Layer: String, Sendable, CustomTestStringConvertible {
     static let hasKernel = available.contains(.kernel)
 }
 
+extension Trait where Self == ConditionTrait {
+    /// Of a test to which it is all one what the kernel can do: one that makes no records, or those of the user layer
+    /// whatever the kernel. The lab takes many times as long for it and says the same.
+    static var notInTheLab: Self {
+        .enabled(if: !Layer.isLab, "nothing in it depends on who makes the records; not in the kTLS lab")
+    }
+}
+
 @Suite struct Kernels {
     @Test(.enabled(if: Layer.isLab, "in the kTLS lab alone there must be a kernel record layer; not in the kTLS lab"))
     func theLabHasTheKernelsRecordLayer() {
