@@ -2,6 +2,14 @@ import CLinux
 import Glibc
 import SystemPackage
 
+extension SystemError {
+    /// Whether it says that a file system, or the kernel, has no files without a name: O_TMPFILE of open(2). EISDIR and
+    /// ENOENT are of a kernel that does not know the flag.
+    package var isLackOfUnnamedFiles: Bool {
+        [.notSupported, .isDirectory, .noSuchFileOrDirectory, .invalidArgument].contains(errno)
+    }
+}
+
 extension Files {
     /// Gives what a descriptor stands for a name, without replacing what has it: linkat(2). By /proc, since linking a
     /// descriptor itself takes a capability.

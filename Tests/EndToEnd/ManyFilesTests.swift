@@ -1,4 +1,5 @@
 import Glibc
+import Kernel
 import NFS
 import TestSupport
 import Testing
@@ -190,6 +191,44 @@ import Testing
                 #expect(names(in: copy) == ["changing", "z"])
                 #expect(contents(of: copy + "/changing") == "longer than it was when it was listed")
             }
+        }
+    }
+
+    /// Ended while a call for several files is on its way: what of it has come counts for nothing, or for whole files.
+    @Test(.notInTheLab, arguments: [SIGINT, SIGKILL], Direction.allCases)
+    func endedInTheMiddleOfACall(signal: Int32, direction: Direction) throws {
+        let running = Condition<RunningProgram?>(nil)
+        try withRelay { _, procedure, count in
+            guard procedure == Self.xfer(direction == .put ? .putFiles : .readFiles), count == 3 else { return }
+            running.withLock { program in
+                program?.signal(signal)
+                // What the relay has read of the call goes on to the server when the client is gone.
+                if signal == SIGKILL { _ = try? program?.wait() }
+            }
+        } _: { site, relay, run in
+            let clear = site.directory.path + "/clear"
+            let (source, target) =
+                direction == .put ? (site.local + "/tree", clear + "/tree") : (clear + "/tree", site.local + "/tree")
+            mkdir(source, 0o755)
+            for number in 0..<400 { try write(pattern(8000 + number), to: "\(source)/\(number)") }
+            let names = direction == .put ? ["tree", "localhost:/clear"] : ["localhost:/clear/tree", "."]
+            let command = direction == .put ? "put" : "get"
+            let ended = try running.withLock { running in
+                let started = try site.start(
+                    command, ["-r"] + names, options: "xprtsec=none", port: relay.port)
+                running = started
+                return started
+            }.wait()
+            if signal == SIGINT { #expect(ended.status == 130, "\(ended)") }
+            running.withLock { $0 = nil }
+            #expect(try TreeComparison.temporaries(in: RawPath(target)) == [])
+            let there = TestSupport.names(in: target)
+            #expect(there.count < 400)
+            for name in there {
+                #expect(contents(of: "\(target)/\(name)") == contents(of: "\(source)/\(name)"), "\(name)")
+            }
+            expectDone(try run(command, ["-r"] + names))
+            #expect(try TreeComparison.differences(RawPath(source), RawPath(target), []) == [])
         }
     }
 }

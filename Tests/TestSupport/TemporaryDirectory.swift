@@ -19,16 +19,7 @@ package final class TemporaryDirectory: Sendable {
     deinit { Self.remove(path) }
 
     /// The names in a directory, without `.` and `..`.
-    package static func names(in path: String) -> Set<String> {
-        guard let listing = opendir(path) else { return [] }
-        defer { closedir(listing) }
-        var names: Set<String> = []
-        while let entry = readdir(listing) {
-            names.insert(
-                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
-        }
-        return names.subtracting([".", ".."])
-    }
+    package static func names(in path: String) -> Set<String> { Set(TestSupport.names(in: path)) }
 
     private static func remove(_ path: String) {
         for name in names(in: path) { remove(path + "/" + name) }

@@ -53,9 +53,7 @@ final class NewFile: @unchecked Sendable {
             return SharedDescriptor(
                 try FileCalls.open(beneath: directory.path.raw, ".", O_RDWR | Int32(CLINUX_O_TMPFILE), mode: 0o600))
         } catch {
-            // What file systems without it say; EISDIR and ENOENT are a kernel's that does not know it (open(2)).
-            let isLacking: [Errno] = [.notSupported, .isDirectory, .noSuchFileOrDirectory, .invalidArgument]
-            guard isLacking.contains(error.errno) else { throw NFSStatus(error.errno) }
+            guard error.isLackOfUnnamedFiles else { throw NFSStatus(error.errno) }
             return nil
         }
     }

@@ -16,9 +16,7 @@ struct UnnamedFile: ~Copyable {
         do throws(SystemError) {
             file = try Files.open(at: directory.raw, ".", O_RDWR | Int32(CLINUX_O_TMPFILE), named: directory.path)
         } catch {
-            // What file systems without it say; EISDIR and ENOENT are a kernel's that does not know it (open(2)).
-            let isLacking: [Errno] = [.notSupported, .isDirectory, .noSuchFileOrDirectory, .invalidArgument]
-            guard isLacking.contains(error.errno) else { throw error }
+            guard error.isLackOfUnnamedFiles else { throw error }
             directory.lacksUnnamedFiles()
             return nil
         }

@@ -37,7 +37,7 @@ struct SmallFileLimits: Sendable {
 struct SmallFileQueue<File: Sendable>: Sendable {
     private var files: [File] = []
     private var bytes: UInt64 = 0
-    private let limits: SmallFileLimits
+    let limits: SmallFileLimits
     private let count: Int
 
     /// - Parameter count: files in a call at most.

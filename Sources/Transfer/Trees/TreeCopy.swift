@@ -43,7 +43,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
     let gatherer: Gatherer
     private let slots: Limiter
     /// Small files that are copied together; nil where none are.
-    private let small = Mutex<(limits: SmallFileLimits, queue: SmallFileQueue<Waiting>)?>(nil)
+    private let small = Mutex<SmallFileQueue<Waiting>?>(nil)
     private let smallCalls: Limiter
     private let links = HardLinks<Target.Location>()
     private let deletion: Deletion<Target>
@@ -150,7 +150,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
                 guard let isTouched = begin(attributes, before) else { return }
                 if !rules.dryRun, rules.jobs > 1, let limits = try await mover.together() {
                     let count = min(rules.jobs, SmallFileLimits.count)
-                    small.withLock { $0 = (limits, SmallFileQueue(limits, count: count)) }
+                    small.withLock { $0 = SmallFileQueue(limits, count: count) }
                 }
                 if let to {
                     let fileID = try await target.attributes(to).fileID
@@ -159,7 +159,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
                 deletion.keep(attributes.fileID) { [source] in try await source.attributes(from) }
                 let top = Filling(from, attributes, to, before: before, RelativePath(), in: nil, isTouched: isTouched)
                 await walk(top, &group)
-                await begin(small.withLock { $0?.queue.take() } ?? [], &group)
+                await begin(small.withLock { $0?.take() } ?? [], &group)
             } catch {
                 gatherer.fail(error)
             }
@@ -417,7 +417,7 @@ final class TreeCopy<Mover: FileMover>: Sendable {
             let full = small.withLock { small -> [Waiting]? in
                 guard filling.target != nil, let limits = small?.limits, size <= limits.size else { return nil }
                 filling.hold()
-                return small?.queue.append(Waiting(entry: entry, filling: filling, reasons: reasons), bytes: size)
+                return small?.append(Waiting(entry: entry, filling: filling, reasons: reasons), bytes: size)
             }
             if let full { await begin(full, &group) } else { await beginAlone(entry, filling, &group) }
         }

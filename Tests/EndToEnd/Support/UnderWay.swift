@@ -6,11 +6,11 @@ import TestSupport
 func underWay(_ directory: String, beyond size: Int, _ program: RunningProgram) throws {
     // A file's growth has no event to wait for.
     let isUnderWay = try eventually(within: 60) {
-        if let name = names(in: directory).first(where: { $0.hasSuffix(".xfer") }),
-            let status = try? status(of: directory + "/" + name), Int(status.st_blocks) * 512 > size
-        {
-            return true
+        let isLarge = names(in: directory).contains { name in
+            guard name.hasSuffix(".xfer"), let status = try? status(of: directory + "/" + name) else { return false }
+            return Int(status.st_blocks) * 512 > size
         }
+        if isLarge { return true }
         guard program.ended == nil else { throw Unexpected("it ended before it was under way: \(program.error)") }
         return false
     }
