@@ -20,6 +20,9 @@ final class UserRecordReader: RecordReader {
     /// What is wrong with the stream behind the opened plaintext, told when that is taken.
     private var failure: ChannelError?
 
+    /// UIO_MAXIOV of the kernel: readv(2).
+    private static let mostPieces = 1024
+
     private struct Segment {
         var start: Int
         var count: Int
@@ -52,15 +55,16 @@ final class UserRecordReader: RecordReader {
     override func receive(_ count: Int, to file: Int32, at offset: UInt64) throws(ChannelError) -> Received {
         if let nothing = try fill() { return nothing }
         guard let block else { return .blocked }
-        let wanted = segments[firstSegment...].reduce(0) { $0 + $1.count }
-        let total = min(count, wanted)
-        let vectors = withUnsafeTemporaryAllocation(of: iovec.self, capacity: segments.count) {
+        // A peer may send records of a byte each, and the kernel takes so many pieces at once.
+        let pieces = segments[firstSegment...].prefix(Self.mostPieces)
+        let total = min(count, pieces.reduce(0) { $0 + $1.count })
+        let outcome = withUnsafeTemporaryAllocation(of: iovec.self, capacity: pieces.count) {
             vectors -> Result<Int, SystemError> in
             var used = 0
             var covered = 0
-            for segment in segments[firstSegment...] where covered < total {
-                let length = min(segment.count, total - covered)
-                vectors[used] = iovec(iov_base: block.start + segment.start, iov_len: length)
+            for piece in pieces where covered < total {
+                let length = min(piece.count, total - covered)
+                vectors[used] = iovec(iov_base: block.start + piece.start, iov_len: length)
                 used += 1
                 covered += length
             }
@@ -75,7 +79,7 @@ final class UserRecordReader: RecordReader {
                 return .failure(error)
             }
         }
-        switch vectors {
+        switch outcome {
         case .success(let written) where written > 0:
             consume(written)
             return .bytes(written)

@@ -84,6 +84,24 @@ import Testing
         }
     }
 
+    /// More of them at once than one pwritev(2) takes pieces.
+    @Test(arguments: TestedLayers.all, [true, false]) func tinyRecords(_ layer: Channel.Layer, _ toFile: Bool) throws {
+        let bench = try Bench(layer)
+        let expected = pattern(4501)
+        // All of it has its place in the sockets, so that it is there when the first of it is received.
+        try bench.peer.send(
+            stride(from: 0, to: expected.count, by: 3).flatMap { start in
+                bench.peer.record(Array(expected[start..<min(start + 3, expected.count)]))
+            })
+        let file = TestFile()
+        if toFile {
+            #expect(try !Receiving.file(expected.count, from: bench.channel, to: file.raw).ended)
+            #expect(try file.contents == expected)
+        } else {
+            #expect(try Receiving.bytes(expected.count, from: bench.channel) == expected)
+        }
+    }
+
     /// An empty record alone on the socket is no end.
     @Test(arguments: TestedLayers.all) func anEmptyRecordAlone(_ layer: Channel.Layer) throws {
         let bench = try Bench(layer)
