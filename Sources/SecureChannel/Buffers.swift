@@ -41,7 +41,7 @@ final class BlockPool: Sendable {
 /// How many records are sealed, sent, received and opened together: enough to make system calls few, few enough to stay in a
 /// processor's second-level cache from the first touch to the last.
 package enum RecordBlock {
-    package static let records = 16
+    package static let records = 32
     /// Bytes of one full record.
     package static let slot = Record.maximumPlaintext + Record.overhead
     package static let size = records * slot
