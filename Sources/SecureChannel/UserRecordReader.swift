@@ -56,13 +56,13 @@ final class UserRecordReader: RecordReader {
         if let nothing = try fill() { return nothing }
         guard let block else { return .blocked }
         // A peer may send records of a byte each, and the kernel takes so many pieces at once.
-        let pieces = segments[firstSegment...].prefix(Self.mostPieces)
-        let total = min(count, pieces.reduce(0) { $0 + $1.count })
+        let pieces = firstSegment..<min(segments.count, firstSegment + Self.mostPieces)
+        let total = min(count, segments[pieces].reduce(0) { $0 + $1.count })
         let outcome = withUnsafeTemporaryAllocation(of: iovec.self, capacity: pieces.count) {
             vectors -> Result<Int, SystemError> in
             var used = 0
             var covered = 0
-            for piece in pieces where covered < total {
+            for piece in segments[pieces] where covered < total {
                 let length = min(piece.count, total - covered)
                 vectors[used] = iovec(iov_base: block.start + piece.start, iov_len: length)
                 used += 1

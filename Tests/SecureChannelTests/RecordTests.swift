@@ -93,8 +93,8 @@ import Testing
             stride(from: 0, to: expected.count, by: 3).flatMap { start in
                 bench.peer.record(Array(expected[start..<min(start + 3, expected.count)]))
             })
-        let file = TestFile()
         if toFile {
+            let file = TestFile()
             #expect(try !Receiving.file(expected.count, from: bench.channel, to: file.raw).ended)
             #expect(try file.contents == expected)
         } else {
