@@ -14,6 +14,7 @@ package struct TestFile: Sendable {
             guard let start = buffer.baseAddress else { return -1 }
             let raw = mkstemp(start)
             unlink(start)
+            _ = fcntl(raw, F_SETFD, FD_CLOEXEC)
             return raw
         }
         guard raw >= 0 else { fatalError("no temporary file in /dev/shm: \(String(cString: strerror(errno)))") }
