@@ -30,22 +30,23 @@ package final class Condition<Value>: @unchecked Sendable {
 
     /// Runs `body` with the value; threads in ``wait(until:_:)`` look again afterwards where `wake` is true.
     package func withLock<R>(wake: Bool = false, _ body: (inout Value) throws -> R) rethrows -> R {
+        // Behind the lock: a thread that wakes while it is held only waits again, for the lock.
+        defer { if wake { pthread_cond_broadcast(condition) } }
         pthread_mutex_lock(mutex)
-        defer {
-            if wake { pthread_cond_broadcast(condition) }
-            pthread_mutex_unlock(mutex)
-        }
+        defer { pthread_mutex_unlock(mutex) }
         return try body(&value)
     }
 
-    /// The same, and one of the threads that wait looks again: where any of them will do, to wake all is work for nothing.
-    package func withLockWakingOne<R>(_ body: (inout Value) throws -> R) rethrows -> R {
+    /// Runs `body` with the value; where it returns true, one of the threads that wait looks again: where any of them will
+    /// do, to wake all is work for nothing.
+    package func withLockWakingOne(_ body: (inout Value) throws -> Bool) rethrows {
         pthread_mutex_lock(mutex)
-        defer {
-            pthread_cond_signal(condition)
-            pthread_mutex_unlock(mutex)
+        let wakes: Bool
+        do {
+            defer { pthread_mutex_unlock(mutex) }
+            wakes = try body(&value)
         }
-        return try body(&value)
+        if wakes { pthread_cond_signal(condition) }
     }
 
     /// Waits until `body` returns something, and returns that; nil when `deadline` passed first.

@@ -18,12 +18,20 @@ package enum WriteTurns {
         return locks
     }()
 
-    /// Runs `body`, which writes `bytes` to a file, while no other thread writes as much by the same descriptor.
+    /// Runs `body`, which writes at least `bytes` to a file, while no other thread writes as much by the same descriptor.
+    ///
+    /// - Parameter meanwhile: does something useful while it is another thread's turn, and is called until it returns false.
     @inline(__always)
-    package static func take<R, E: Error>(_ file: Int32, _ bytes: Int, _ body: () throws(E) -> R) throws(E) -> R {
+    package static func take<R, E: Error>(
+        _ file: Int32, _ bytes: Int, meanwhile: () -> Bool, _ body: () throws(E) -> R
+    ) throws(E) -> R {
         guard bytes >= least else { return try body() }
         let lock = locks + Int(UInt32(bitPattern: file) % UInt32(count))
-        pthread_mutex_lock(lock)
+        while pthread_mutex_trylock(lock) != 0 {
+            if meanwhile() { continue }
+            pthread_mutex_lock(lock)
+            break
+        }
         defer { pthread_mutex_unlock(lock) }
         return try body()
     }

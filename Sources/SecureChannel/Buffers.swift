@@ -45,4 +45,6 @@ package enum RecordBlock {
     /// Bytes of one full record.
     package static let slot = Record.maximumPlaintext + Record.overhead
     package static let size = records * slot
+    /// Free bytes of a block for which one more recv(2) is worth its while.
+    package static let roomAhead = 4 * slot
 }

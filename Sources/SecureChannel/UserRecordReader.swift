@@ -11,7 +11,9 @@ final class UserRecordReader: RecordReader {
     private var cipher: RecordCipher
     /// Held while something is in it.
     private var block: Block?
-    /// Received and not opened: `unopened..<filled`.
+    /// Another one, held while the plaintext in it waits: ``receiveAhead()``.
+    private var older: Block?
+    /// Received into `block` and not opened: `unopened..<filled`.
     private var unopened = 0
     private var filled = 0
     /// Opened plaintext that waits to be taken, in order.
@@ -24,7 +26,8 @@ final class UserRecordReader: RecordReader {
     private static let mostPieces = 1024
 
     private struct Segment {
-        var start: Int
+        /// In `older` or in `block`.
+        var start: UnsafeMutableRawPointer
         var count: Int
     }
 
@@ -33,19 +36,19 @@ final class UserRecordReader: RecordReader {
         self.suite = suite
         self.secret = secret
         cipher = RecordCipher(TrafficKeys(secret, suite: suite), sealing: false)
-        segments.reserveCapacity(RecordBlock.records + 1)
+        segments.reserveCapacity(2 * (RecordBlock.records + 1))
     }
 
     override var hasBuffered: Bool { firstSegment < segments.count }
 
     override func receive(into buffer: UnsafeMutableRawBufferPointer) throws(ChannelError) -> Received {
         if let nothing = try fill() { return nothing }
-        guard let block, let target = buffer.baseAddress else { return .blocked }
+        guard let target = buffer.baseAddress else { return .blocked }
         var done = 0
         while done < buffer.count && hasBuffered {
             let segment = segments[firstSegment]
             let count = min(segment.count, buffer.count - done)
-            (target + done).copyMemory(from: block.start + segment.start, byteCount: count)
+            (target + done).copyMemory(from: segment.start, byteCount: count)
             done += count
             consume(count)
         }
@@ -54,29 +57,9 @@ final class UserRecordReader: RecordReader {
 
     override func receive(_ count: Int, to file: Int32, at offset: UInt64) throws(ChannelError) -> Received {
         if let nothing = try fill() { return nothing }
-        guard let block else { return .blocked }
-        // A peer may send records of a byte each, and the kernel takes so many pieces at once.
-        let pieces = firstSegment..<min(segments.count, firstSegment + Self.mostPieces)
-        let total = min(count, segments[pieces].reduce(0) { $0 + $1.count })
-        let outcome = withUnsafeTemporaryAllocation(of: iovec.self, capacity: pieces.count) {
-            vectors -> Result<Int, SystemError> in
-            var used = 0
-            var covered = 0
-            for piece in segments[pieces] where covered < total {
-                let length = min(piece.count, total - covered)
-                vectors[used] = iovec(iov_base: block.start + piece.start, iov_len: length)
-                used += 1
-                covered += length
-            }
-            do throws(SystemError) {
-                return .success(
-                    try WriteTurns.take(file, total) { () throws(SystemError) in
-                        try systemCall("pwritev") {
-                            pwritev(file, vectors.baseAddress, Int32(used), off_t(clamping: offset))
-                        }
-                    })
-            } catch {
-                return .failure(error)
+        let outcome = Result { () throws(SystemError) in
+            try WriteTurns.take(file, waiting(count).bytes, meanwhile: { receiveAhead() }) {
+                () throws(SystemError) in try write(count, to: file, at: offset)
             }
         }
         switch outcome {
@@ -84,12 +67,42 @@ final class UserRecordReader: RecordReader {
             consume(written)
             return .bytes(written)
         case .success:
-            consume(total)
-            return .fileFailed(total, SystemError("pwritev", .noSpace))
+            return .fileFailed(drop(count), SystemError("pwritev", .noSpace))
         case .failure(let error):
-            consume(total)
-            return .fileFailed(total, error)
+            return .fileFailed(drop(count), error)
         }
+    }
+
+    /// The opened plaintext that goes into one write of so many bytes at most.
+    private func waiting(_ limit: Int) -> (pieces: Range<Int>, bytes: Int) {
+        // A peer may send records of a byte each, and the kernel takes so many pieces at once.
+        let pieces = firstSegment..<min(segments.count, firstSegment + Self.mostPieces)
+        return (pieces, min(limit, segments[pieces].reduce(0) { $0 + $1.count }))
+    }
+
+    private func write(_ limit: Int, to file: Int32, at offset: UInt64) throws(SystemError) -> Int {
+        let (pieces, total) = waiting(limit)
+        return try withUnsafeTemporaryAllocation(of: iovec.self, capacity: pieces.count) {
+            vectors throws(SystemError) -> Int in
+            var used = 0
+            var covered = 0
+            for piece in segments[pieces] where covered < total {
+                let length = min(piece.count, total - covered)
+                vectors[used] = iovec(iov_base: piece.start, iov_len: length)
+                used += 1
+                covered += length
+            }
+            return try systemCall("pwritev") {
+                pwritev(file, vectors.baseAddress, Int32(used), off_t(clamping: offset))
+            }
+        }
+    }
+
+    /// Takes away what one write would have had.
+    private func drop(_ limit: Int) -> Int {
+        let bytes = waiting(limit).bytes
+        consume(bytes)
+        return bytes
     }
 
     private func consume(_ count: Int) {
@@ -104,6 +117,8 @@ final class UserRecordReader: RecordReader {
         if firstSegment == segments.count {
             segments.removeAll(keepingCapacity: true)
             firstSegment = 0
+            if let older { BlockPool.records.give(older) }
+            older = nil
         }
     }
 
@@ -130,12 +145,33 @@ final class UserRecordReader: RecordReader {
         return nil
     }
 
+    /// Receives and opens more while plaintext waits, in one further block at most.
+    ///
+    /// - Returns: false where nothing came, or no more can be taken.
+    private func receiveAhead() -> Bool {
+        guard let full = block, failure == nil, !ended else { return false }
+        if full.bytes.count - filled < RecordBlock.roomAhead {
+            if older != nil { return false }
+            let next = BlockPool.records.take()
+            next.start.copyMemory(from: full.start + unopened, byteCount: filled - unopened)
+            (older, block) = (full, next)
+            (unopened, filled) = (0, filled - unopened)
+        }
+        do throws(ChannelError) {
+            guard try receiveMore() else { return false }
+            try openRecords()
+        } catch {
+            failure = error
+        }
+        return true
+    }
+
     /// Receives behind what is there.
     ///
     /// - Returns: false where nothing came.
     private func receiveMore() throws(ChannelError) -> Bool {
         let block = holdBlock()
-        if unopened > 0 {
+        if unopened > 0 && !hasBuffered {
             // No segments wait here, so what is before the unopened bytes is free.
             if filled > unopened {
                 block.start.copyMemory(from: block.start + unopened, byteCount: filled - unopened)
@@ -187,7 +223,7 @@ final class UserRecordReader: RecordReader {
             let inner = block.bytes[end - 1]
             if inner == Record.ContentType.applicationData {
                 try isData(content)
-                if content > 0 { segments.append(Segment(start: start, count: content)) }
+                if content > 0 { segments.append(Segment(start: block.start + start, count: content)) }
             } else {
                 try control(
                     type: inner, UnsafeRawBufferPointer(start: block.start + start, count: content))

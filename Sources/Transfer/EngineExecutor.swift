@@ -1,3 +1,4 @@
+import Glibc
 package import Kernel
 
 /// Runs the engine's tasks on threads of its own, since they make blocking file calls, which have no place on Swift's
@@ -19,10 +20,17 @@ package final class EngineExecutor: TaskExecutor {
 
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        state.withLockWakingOne { $0.jobs.append(job) }
+        // What a job of this executor starts, its thread takes when that one suspends, which is sooner than another thread
+        // would be awake.
+        let isOwn = pthread_getspecific(Self.current) == mark
+        state.withLockWakingOne { state in
+            state.jobs.append(job)
+            return !isOwn || state.jobs.count - state.next > 1
+        }
     }
 
     private func run() {
+        pthread_setspecific(Self.current, mark)
         while true {
             let job = state.wait { state -> UnownedJob? in
                 guard state.next < state.jobs.count else { return nil }
@@ -40,4 +48,14 @@ package final class EngineExecutor: TaskExecutor {
             job?.runSynchronously(on: asUnownedTaskExecutor())
         }
     }
+
+    /// What a thread of this executor is known by.
+    private var mark: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
+
+    private static let current: pthread_key_t = {
+        var key = pthread_key_t()
+        let error = pthread_key_create(&key, nil)
+        precondition(error == 0, "no key for a thread's own data: \(error)")
+        return key
+    }()
 }
