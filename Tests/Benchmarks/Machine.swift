@@ -37,11 +37,19 @@ struct Machine: Codable, Sendable {
     /// What the programs need besides the files.
     private static let reserve = 1 << 30
 
-    /// - Throws: where a memory file system, or the memory behind it, has not so many bytes left.
-    static func requireRoom(_ needed: Int, in place: String) throws {
+    /// Bytes that a file system has left.
+    private static func free(in place: String) throws -> Int {
         var status = statvfs()
         guard statvfs(place, &status) == 0 else { throw Unexpected("\(place): \(String(cString: strerror(errno)))") }
-        let free = Int(status.f_bavail) * Int(status.f_frsize)
+        return Int(status.f_bavail) * Int(status.f_frsize)
+    }
+
+    /// Bytes that a memory file system, and the memory behind it, have left.
+    static func room(in place: String) throws -> Int { min(try free(in: place), availableMemory) }
+
+    /// - Throws: where a memory file system, or the memory behind it, has not so many bytes left.
+    static func requireRoom(_ needed: Int, in place: String) throws {
+        let free = try free(in: place)
         guard free >= needed else {
             throw Unexpected("\(place) has \(free >> 20) MiB left, and \(needed >> 20) MiB are needed")
         }

@@ -9,6 +9,7 @@ import TestSupport
 ///     pki/, log/, home/           certificates, what programs say, the measured programs' home
 final class Workspace {
     let directory: String
+    private let memory: KeptMemory?
 
     /// - Parameters:
     ///   - place: a directory in a memory file system.
@@ -19,6 +20,8 @@ final class Workspace {
         guard mkdtemp(&template) != nil else { throw Unexpected("mkdtemp in \(place): errno \(errno)") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         Cleanup.set(directory: directory)
+        // A file that is there and one that comes, twice, since each comes while the last one's memory is given back
+        memory = try KeptMemory(min(2 * needed, try Machine.room(in: place) / 2), in: directory)
         // Others' workers may be another user.
         chmod(directory, 0o755)
         for name in ["served", "copy", "drop", "log", "home"] { mkdir(path(name), 0o755) }
@@ -47,21 +50,13 @@ final class Workspace {
         try TimedProgram.run(["rm", "-rf", path(name)], self)
     }
 
-    /// Takes memory for so many bytes and gives it back, as a copy that follows at once will take it: a virtual machine's
-    /// may have to be had from its host first, which can take longer than the copy, and is nobody's merit.
+    /// Takes memory for so many bytes and gives it back, as a copy that follows at once will take it: what ``KeptMemory`` is
+    /// for, where the host has taken it all the same.
     func warm(_ bytes: Int) throws {
         let name = path("warm")
-        do {
-            let file = try Files.open(name, O_WRONLY | O_CREAT | O_TRUNC)
-            let zeros = [UInt8](repeating: 0, count: 1 << 20)
-            for start in stride(from: 0, to: bytes, by: zeros.count) {
-                try zeros.withUnsafeBytes {
-                    try Files.write(
-                        file.raw, UnsafeRawBufferPointer(rebasing: $0.prefix(bytes - start)), at: UInt64(start))
-                }
-            }
-        }
+        let file = try Files.open(name, O_WRONLY | O_CREAT | O_TRUNC)
         unlink(name)
+        try KeptMemory.fill(file, bytes)
     }
 
     /// Removes all of it.

@@ -24,6 +24,8 @@ enum Step: String, CaseIterable, Sendable {
 
 /// Processor seconds of each step for itself, by the engine's own cipher and in blocks of its own size, with nothing around
 /// it: their sum is the least a copy can take on this machine by these steps.
+///
+/// Each is done by all processors at once, as a copy has them all at work: they share the memory, and each is slower for it.
 struct StepCosts {
     let workspace: Workspace
     /// Moved by each step in a round.
@@ -42,6 +44,16 @@ struct StepCosts {
         }
     }
 
+    /// Has every processor do a step with its share of the bytes, in a file of its own where there is one to write.
+    ///
+    /// - Parameter body: takes the bytes and the share's number; returns processor seconds.
+    private func everywhere(_ body: @escaping @Sendable (Int, Int) throws -> Double) throws -> Double {
+        let count = max(1, Machine.here().processors)
+        let share = bytes / count
+        let running = try (0..<count).map { number in try Running { try body(share, number) } }
+        return perGB(try running.reduce(0) { $0 + (try $1.value()) }, share * count)
+    }
+
     private func perGB(_ seconds: Double, _ moved: Int) -> Double { seconds / Double(moved) * 1e9 }
 
     /// Processor seconds of this thread.
@@ -52,61 +64,73 @@ struct StepCosts {
     }
 
     private func fileRead() throws -> Double {
-        let file = try Files.open(workspace.path("served/file"), O_RDONLY)
-        let block = Block(Self.blockSize)
-        let start = Self.clock
-        var offset = 0
-        while offset < bytes {
-            let count = try systemCall("pread") { pread(file.raw, block.start, Self.blockSize, off_t(offset)) }
-            guard count > 0 else { throw Unexpected("\(workspace.path("served/file")) is too short") }
-            offset += count
+        let path = workspace.path("served/file")
+        return try everywhere { bytes, number in
+            let file = try Files.open(path, O_RDONLY)
+            let block = Block(Self.blockSize)
+            let start = Self.clock
+            var moved = 0
+            while moved < bytes {
+                let count = try systemCall("pread") {
+                    pread(file.raw, block.start, min(Self.blockSize, bytes - moved), off_t(number * bytes + moved))
+                }
+                guard count > 0 else { throw Unexpected("\(path) is too short") }
+                moved += count
+            }
+            return Self.clock - start
         }
-        return perGB(Self.clock - start, offset)
     }
 
-    /// Into a file that is not there, as a copy is.
+    /// Into files that are not there, as a copy is.
     private func fileWrite() throws -> Double {
         let path = workspace.path("copy/step")
-        let file = try Files.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
-        defer { unlink(path) }
-        let block = Block(Self.blockSize)
-        let start = Self.clock
-        try systemCall("ftruncate") { ftruncate(file.raw, off_t(bytes)) }
-        var offset = 0
-        while offset < bytes {
-            offset += try systemCall("pwrite") { pwrite(file.raw, block.start, Self.blockSize, off_t(offset)) }
+        return try everywhere { bytes, number in
+            let file = try Files.open("\(path)-\(number)", O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
+            defer { unlink("\(path)-\(number)") }
+            let block = Block(Self.blockSize)
+            let start = Self.clock
+            try systemCall("ftruncate") { ftruncate(file.raw, off_t(bytes)) }
+            var moved = 0
+            while moved < bytes {
+                moved += try systemCall("pwrite") {
+                    pwrite(file.raw, block.start, min(Self.blockSize, bytes - moved), off_t(moved))
+                }
+            }
+            return Self.clock - start
         }
-        return perGB(Self.clock - start, offset)
     }
 
     /// Sealing alone, and opening alone: each block is sealed once before it is opened.
     private func records(sealing: Bool) throws -> Double {
-        let keys = TrafficKeys(TestSecrets.make(.aes128GCM).client, suite: .aes128GCM)
-        let sealer = RecordCipher(keys, sealing: true)
-        let opener = RecordCipher(keys, sealing: false)
-        let block = Block(RecordBlock.size)
-        var moved = 0
-        var seconds = 0.0
-        while moved < bytes {
-            var start = Self.clock
-            for record in 0..<RecordBlock.records {
-                _ = sealer.seal(
-                    block.start + record * RecordBlock.slot, plaintext: Record.maximumPlaintext,
-                    type: Record.ContentType.applicationData)
-            }
-            if !sealing {
-                start = Self.clock
+        try everywhere { bytes, _ in
+            let keys = TrafficKeys(TestSecrets.make(.aes128GCM).client, suite: .aes128GCM)
+            let sealer = RecordCipher(keys, sealing: true)
+            let opener = RecordCipher(keys, sealing: false)
+            let block = Block(RecordBlock.size)
+            var moved = 0
+            var seconds = 0.0
+            while moved < bytes {
+                var start = Self.clock
                 for record in 0..<RecordBlock.records {
-                    let length = RecordBlock.slot - Record.headerLength
-                    guard opener.open(block.start + record * RecordBlock.slot, length: length) else {
-                        throw Unexpected("a record that was just sealed does not open")
+                    _ = sealer.seal(
+                        block.start + record * RecordBlock.slot, plaintext: Record.maximumPlaintext,
+                        type: Record.ContentType.applicationData)
+                }
+                if !sealing {
+                    start = Self.clock
+                    for record in 0..<RecordBlock.records {
+                        let length = RecordBlock.slot - Record.headerLength
+                        guard opener.open(block.start + record * RecordBlock.slot, length: length) else {
+                            throw Unexpected("a record that was just sealed does not open")
+                        }
                     }
                 }
+                seconds += Self.clock - start
+                moved += Self.blockSize
             }
-            seconds += Self.clock - start
-            moved += Self.blockSize
+            // The last block may go beyond the share.
+            return seconds * Double(bytes) / Double(moved)
         }
-        return perGB(seconds, moved)
     }
 
     /// Both ends of a connection at once, a thread each, as one cannot be without the other.

@@ -6,8 +6,9 @@ struct Steps: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Where the time of a get and a put goes, and how near the machine's limit they are.",
         discussion: """
-            Each step of a copy is measured for itself: processor seconds for each GB. Their sum, shared by all \
-            processors, is the least a copy can take; what get and put take is beside it. In the user record layer.
+            Each step of a copy is measured for itself, by all processors at once: processor seconds for each GB. Their \
+            sum, shared by all processors, is the least a copy can take; what get and put take is beside it. In the \
+            user record layer.
             """)
 
     @OptionGroup var common: CommonOptions
