@@ -11,11 +11,12 @@ import Testing
 
     /// One end under test and a peer that sends whatever it is told to.
     private struct Bench {
+        let link: Link
         let channel: Channel
         let peer: RawPeer
 
         init(_ layer: Channel.Layer, _ suite: CipherSuite = .aes128GCM) throws {
-            let link = try Link()
+            link = try Link()
             let secrets = TestSecrets.make(suite)
             channel = try TestSecrets.channel(layer, link.server, secrets, .server)
             peer = RawPeer(link.client, secrets, .client)
@@ -99,6 +100,44 @@ import Testing
             #expect(try file.contents == expected)
         } else {
             #expect(try Receiving.bytes(expected.count, from: bench.channel) == expected)
+        }
+    }
+
+    /// While another thread writes to the file, what comes is taken in, in more than one block, and all of it is written
+    /// afterwards; what is wrong behind it is told behind it.
+    @Test(arguments: [16_384, 5000], [true, false]) func anotherOnesTurn(_ size: Int, _ isBroken: Bool) throws {
+        let bench = try Bench(.user)
+        let expected = pattern(RecordBlock.size * 7 / 4)
+        let file = TestFile()
+        let (isHeld, isOver) = (Condition(false), Condition(false))
+        let turn = try Running {
+            WriteTurns.take(file.raw, expected.count, meanwhile: { false }) {
+                isHeld.withLock(wake: true) { $0 = true }
+                _ = isOver.wait(until: .after(seconds: 30)) { $0 ? true : nil }
+            }
+        }
+        try #require(isHeld.wait(until: .after(seconds: 10)) { $0 ? true : nil } != nil)
+        var records = stride(from: 0, to: expected.count, by: size).flatMap { start in
+            bench.peer.record(Array(expected[start..<min(start + size, expected.count)]))
+        }
+        if isBroken { records += [23, 3, 3, 0, 40] + pattern(40) }
+        let sending = try Running { [records] in try bench.peer.send(records) }
+        // With less than that it would not wait for its turn.
+        #expect(bench.link.arrived(100_000))
+        let receiving = try Running { try Receiving.file(expected.count, from: bench.channel, to: file.raw) }
+        #expect(bench.link.wereRead(RecordBlock.size + 100_000), "it did not go on receiving")
+        #expect(try file.contents.isEmpty)
+        isOver.withLock(wake: true) { $0 = true }
+        _ = try turn.value()
+        try sending.value()
+        let outcome = try receiving.value()
+        #expect(outcome.bytes == expected.count && outcome.failures.isEmpty)
+        #expect(try file.contents == expected)
+        if isBroken {
+            #expect(try bench.violation().0 == .badRecordMAC)
+        } else {
+            try bench.peer.sendRecord([7])
+            #expect(try Receiving.bytes(1, from: bench.channel) == [7])
         }
     }
 
