@@ -29,6 +29,15 @@ package final class EngineExecutor: TaskExecutor {
         }
     }
 
+    /// Called by a job before it may keep its thread for long, as a file call does not: in a pipe that nobody reads, on a
+    /// disk that is slow to say that all is written. What the job has started gets another thread.
+    package static func mayBlock() {
+        guard let mark = pthread_getspecific(current) else { return }
+        Unmanaged<EngineExecutor>.fromOpaque(mark).takeUnretainedValue().state.withLockWakingOne {
+            $0.next < $0.jobs.count
+        }
+    }
+
     private func run() {
         pthread_setspecific(Self.current, mark)
         while true {

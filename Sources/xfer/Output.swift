@@ -3,6 +3,7 @@ import Kernel
 import NFS
 import Synchronization
 import SystemPackage
+import Transfer
 
 /// Standard output, for what was asked for: gathered into large writes, and given up in good order when nobody reads it
 /// any more, or at Ctrl-C while its reader takes nothing.
@@ -65,6 +66,7 @@ final class Output: Sendable {
     private func write(_ bytes: ArraySlice<UInt8>) throws {
         let descriptor = pipe?.raw ?? STDOUT_FILENO
         var left = bytes
+        EngineExecutor.mayBlock()
         while !left.isEmpty {
             do throws(SystemError) {
                 let count = try nonblocking("write") {

@@ -93,4 +93,18 @@ import Testing
         }
         #expect(met)
     }
+
+    /// A task that keeps its thread until another one that it has started is done, and says so.
+    @Test func aTaskMayBlockForWhatItStarted() async throws {
+        let executor = try EngineExecutor(threads: 2)
+        let isDone = Condition(false)
+        let wasDone = await withTaskExecutorPreference(executor) {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { isDone.withLock(wake: true) { $0 = true } }
+                EngineExecutor.mayBlock()
+                return isDone.wait(until: .after(seconds: 20)) { $0 ? true : nil } ?? false
+            }
+        }
+        #expect(wasDone)
+    }
 }

@@ -66,7 +66,10 @@ struct FileFetch: FileMover {
                 }
             }
             try local(directory.name(name)) { () throws(SystemError) in
-                if rules.synchronize { try systemCall("fsync") { fsync(part.file.raw) } }
+                if rules.synchronize {
+                    EngineExecutor.mayBlock()
+                    try systemCall("fsync") { fsync(part.file.raw) }
+                }
                 try part.publish()
             }
         } catch {

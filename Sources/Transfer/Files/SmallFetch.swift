@@ -82,6 +82,9 @@ extension FileFetch {
     ) throws(SystemError) {
         try Files.write(file, bytes, at: 0)
         try LocalAttributes.set(rules.settable(rules.attributes(source)), of: file)
-        if rules.synchronize { try systemCall("fsync") { fsync(file) } }
+        if rules.synchronize {
+            EngineExecutor.mayBlock()
+            try systemCall("fsync") { fsync(file) }
+        }
     }
 }
