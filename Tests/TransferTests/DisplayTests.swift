@@ -227,6 +227,9 @@ import Testing
         #expect(progress.filesInFlight(10).count == 3)
         #expect(progress.filesInFlight(0).isEmpty && progress.filesInFlight(-1).isEmpty)
         #expect(progress.snapshot.doneFiles == 1997)
+        // A file and its progress have each other until it has ended.
+        for file in others.suffix(3) { progress.end(file, isDone: false) }
+        #expect(progress.filesInFlight(10).isEmpty)
     }
 }
 
