@@ -18,26 +18,11 @@ package struct Link: Sendable {
     }
 
     /// Waits until so many bytes can be read at the server's end: what was sent may still be on its way.
-    package func arrived(_ count: Int) -> Bool { eventually(within: 10) { waiting(server) ?? -1 >= count } }
-
-    /// Waits until at least so many bytes have been read at the server's end.
-    package func wereRead(_ count: Int) -> Bool {
+    package func arrived(_ count: Int) -> Bool {
         eventually(within: 10) {
-            // struct tcp_info of linux/tcp.h, which is longer than glibc's.
-            var information = [UInt64](repeating: 0, count: 64)
-            var size = socklen_t(information.count * 8)
-            guard getsockopt(server.raw, Int32(IPPROTO_TCP), TCP_INFO, &information, &size) == 0, size >= 136,
-                let waiting = waiting(server)
-            else { return false }
-            let received = Int(clamping: information[16])  // tcpi_bytes_received
-            return received - waiting >= count
+            var waiting: Int32 = 0
+            return ioctl(server.raw, UInt(FIONREAD), &waiting) == 0 && Int(waiting) >= count
         }
-    }
-
-    /// Bytes that can be read.
-    private func waiting(_ end: SharedDescriptor) -> Int? {
-        var waiting: Int32 = 0
-        return ioctl(end.raw, UInt(FIONREAD), &waiting) == 0 ? Int(waiting) : nil
     }
 
     package struct NoConnection: Error { package init() {} }
