@@ -5,6 +5,7 @@ import NFS
 import RPC
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import FileServer
@@ -23,26 +24,7 @@ final class Directory: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit {
-        Self.remove(Array(path.utf8CString))
-    }
-
-    /// - Parameter path: with its NUL; bytes, since some tests make names that are no text.
-    private static func remove(_ path: [CChar]) {
-        if let directory = opendir(path) {
-            while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                    $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) }
-                }
-                if name == [46] || name == [46, 46] { continue }
-                let child = path.dropLast() + [47] + name + [0]
-                // A link to a directory is removed and not entered.
-                if unlink(Array(child)) != 0 { remove(Array(child)) }
-            }
-            closedir(directory)
-        }
-        rmdir(path)
-    }
+    deinit { removeTree(path) }
 
     func write(_ name: String, _ text: String, mode: mode_t = 0o644) throws {
         let file = try Files.open("\(path)/\(name)", O_WRONLY | O_CREAT | O_TRUNC, mode: mode)

@@ -11,30 +11,27 @@ package final class Directory: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit { Self.remove(path) }
+    deinit { removeTree(path) }
+}
 
-    private static func remove(_ path: String) {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        if status.st_mode & S_IFMT == S_IFDIR {
-            for name in names(in: path, hidden: true) { remove(path + "/" + name) }
-            if rmdir(path) != 0 && errno == ENOTEMPTY { removeRaw(path) }
-        } else {
-            unlink(path)
-        }
+/// Removes a directory and everything in it, whatever bytes the names are: not all are UTF-8. Links are not followed.
+package func removeTree(_ path: String) { removeTree(path, in: AT_FDCWD) }
+
+private func removeTree(_ name: UnsafePointer<CChar>, in parent: Int32) {
+    let directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard directory >= 0, let listing = fdopendir(directory) else {
+        unlinkat(parent, name, 0)
+        return
     }
-
-    /// Names that are no UTF-8.
-    private static func removeRaw(_ path: String) {
-        guard let listing = opendir(path) else { return }
-        defer { closedir(listing) }
-        while let entry = readdir(listing) {
-            withUnsafePointer(to: entry.pointee.d_name) {
-                _ = $0.withMemoryRebound(to: CChar.self, capacity: 256) { unlinkat(dirfd(listing), $0, 0) }
+    while let entry = readdir(listing) {
+        withUnsafePointer(to: &entry.pointee.d_name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) {
+                if strcmp($0, ".") != 0 && strcmp($0, "..") != 0 { removeTree($0, in: directory) }
             }
         }
-        rmdir(path)
     }
+    closedir(listing)
+    unlinkat(parent, name, AT_REMOVEDIR)
 }
 
 /// The names in a directory but `.` and `..`, sorted.

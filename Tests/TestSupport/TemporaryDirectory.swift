@@ -16,26 +16,8 @@ package final class TemporaryDirectory: Sendable {
         }
     }
 
-    deinit { path.withCString { Self.remove($0, in: AT_FDCWD) } }
+    deinit { removeTree(path) }
 
     /// The names in a directory, without `.` and `..`.
     package static func names(in path: String) -> Set<String> { Set(TestSupport.names(in: path)) }
-
-    /// Whatever bytes the names are: not all are UTF-8.
-    private static func remove(_ name: UnsafePointer<CChar>, in parent: Int32) {
-        let directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard directory >= 0, let listing = fdopendir(directory) else {
-            unlinkat(parent, name, 0)
-            return
-        }
-        while let entry = readdir(listing) {
-            withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) {
-                    if strcmp($0, ".") != 0 && strcmp($0, "..") != 0 { remove($0, in: directory) }
-                }
-            }
-        }
-        closedir(listing)
-        unlinkat(parent, name, AT_REMOVEDIR)
-    }
 }
