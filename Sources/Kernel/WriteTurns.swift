@@ -23,7 +23,7 @@ package enum WriteTurns {
     /// - Parameter meanwhile: does something useful while it is another thread's turn, and is called until it returns false.
     @inline(__always)
     package static func take<R, E: Error>(
-        _ file: Int32, _ bytes: Int, meanwhile: () -> Bool, _ body: () throws(E) -> R
+        _ file: Int32, _ bytes: Int, meanwhile: () -> Bool = { false }, _ body: () throws(E) -> R
     ) throws(E) -> R {
         guard bytes >= least else { return try body() }
         let lock = locks + Int(UInt32(bitPattern: file) % UInt32(count))

@@ -118,7 +118,7 @@ final class SocketRecordReader: RecordReader {
         while done < moved {
             var position = Int64(clamping: offset &+ UInt64(done))
             do throws(SystemError) {
-                let written = try WriteTurns.take(file, moved - done, meanwhile: { false }) { () throws(SystemError) in
+                let written = try WriteTurns.take(file, moved - done) { () throws(SystemError) in
                     try systemCall("splice") {
                         clinux_splice(outOf, nil, file, &position, moved - done, UInt32(CLINUX_SPLICE_F_MOVE))
                     }

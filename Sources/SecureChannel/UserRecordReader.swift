@@ -58,7 +58,7 @@ final class UserRecordReader: RecordReader {
     override func receive(_ count: Int, to file: Int32, at offset: UInt64) throws(ChannelError) -> Received {
         if let nothing = try fill() { return nothing }
         let outcome = Result { () throws(SystemError) in
-            try WriteTurns.take(file, waiting(count).bytes, meanwhile: { receiveAhead() }) {
+            try WriteTurns.take(file, waiting(count).bytes, meanwhile: receiveAhead) {
                 () throws(SystemError) in try write(count, to: file, at: offset)
             }
         }

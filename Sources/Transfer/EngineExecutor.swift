@@ -63,6 +63,7 @@ package final class EngineExecutor: TaskExecutor {
 
     private static let current: pthread_key_t = {
         var key = pthread_key_t()
+        // Fails only where the process has 1024 keys (PTHREAD_KEYS_MAX), and it makes a few: a mistake in the program.
         let error = pthread_key_create(&key, nil)
         precondition(error == 0, "no key for a thread's own data: \(error)")
         return key

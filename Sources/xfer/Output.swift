@@ -66,6 +66,7 @@ final class Output: Sendable {
     private func write(_ bytes: ArraySlice<UInt8>) throws {
         let descriptor = pipe?.raw ?? STDOUT_FILENO
         var left = bytes
+        // Its reader may take its time.
         EngineExecutor.mayBlock()
         while !left.isEmpty {
             do throws(SystemError) {

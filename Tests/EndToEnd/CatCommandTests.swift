@@ -19,11 +19,7 @@ import Testing
         deinit { close(descriptor) }
 
         /// Bytes that wait in it.
-        var waiting: Int {
-            var count: Int32 = 0
-            _ = ioctl(descriptor, UInt(FIONREAD), &count)
-            return Int(count)
-        }
+        var waiting: Int { bytesWaiting(in: descriptor) }
 
         /// Waits until it takes no more; of its 16 pages one may have few bytes.
         func fills() throws {

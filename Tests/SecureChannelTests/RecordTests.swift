@@ -23,26 +23,19 @@ import Testing
 
         /// One whose peer's bytes wait where they are received, however many they are: by the user layer.
         init(holding bytes: Int) throws {
-            var ends: [Int32] = [-1, -1]
-            try systemCall("socketpair") {
-                socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends)
-            }
-            let (near, far) = (
-                SharedDescriptor(Descriptor(takingOwnershipOf: ends[0])),
-                SharedDescriptor(Descriptor(takingOwnershipOf: ends[1]))
-            )
+            let ends = try Socket.pair()
+            let near = Descriptor(takingOwnershipOf: ends.0)
+            let far = Descriptor(takingOwnershipOf: ends.1)
+            try near.setNonblocking(true)
             // socket(7): twice as much, for what the kernel itself needs
             try Socket.setOption(far.raw, SOL_SOCKET, SO_SNDBUFFORCE, Int32(bytes))
             let secrets = TestSecrets.make(.aes128GCM)
-            channel = try TestSecrets.channel(.user, near, secrets, .server)
-            peer = RawPeer(far, secrets, .client)
+            channel = try TestSecrets.channel(.user, SharedDescriptor(near), secrets, .server)
+            peer = RawPeer(SharedDescriptor(far), secrets, .client)
         }
 
         /// Bytes that were sent and not received.
-        var waiting: Int {
-            var count: Int32 = 0
-            return ioctl(channel.socket.raw, UInt(FIONREAD), &count) == 0 ? Int(count) : -1
-        }
+        var waiting: Int { bytesWaiting(in: channel.socket.raw) }
 
         /// What the receiver says of what was sent.
         func violation(after good: [UInt8] = []) throws -> (Alert, String) {
@@ -144,7 +137,7 @@ import Testing
         let file = TestFile()
         let (isHeld, isOver) = (Condition(false), Condition(false))
         let turn = try Running {
-            WriteTurns.take(file.raw, expected.count, meanwhile: { false }) {
+            WriteTurns.take(file.raw, expected.count) {
                 isHeld.withLock(wake: true) { $0 = true }
                 _ = isOver.wait(until: .after(seconds: 30)) { $0 ? true : nil }
             }

@@ -19,13 +19,16 @@ package struct Link: Sendable {
 
     /// Waits until so many bytes can be read at the server's end: what was sent may still be on its way.
     package func arrived(_ count: Int) -> Bool {
-        eventually(within: 10) {
-            var waiting: Int32 = 0
-            return ioctl(server.raw, UInt(FIONREAD), &waiting) == 0 && Int(waiting) >= count
-        }
+        eventually(within: 10) { bytesWaiting(in: server.raw) >= count }
     }
 
     package struct NoConnection: Error { package init() {} }
+}
+
+/// Bytes that can be read from a socket or a pipe; -1 where nobody can say.
+package func bytesWaiting(in descriptor: Int32) -> Int {
+    var count: Int32 = 0
+    return ioctl(descriptor, UInt(FIONREAD), &count) == 0 ? Int(count) : -1
 }
 
 /// What a test process must be like.

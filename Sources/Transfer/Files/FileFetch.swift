@@ -66,10 +66,7 @@ struct FileFetch: FileMover {
                 }
             }
             try local(directory.name(name)) { () throws(SystemError) in
-                if rules.synchronize {
-                    EngineExecutor.mayBlock()
-                    try systemCall("fsync") { fsync(part.file.raw) }
-                }
+                try synchronize(part.file.raw)
                 try part.publish()
             }
         } catch {
@@ -82,6 +79,14 @@ struct FileFetch: FileMover {
         }
         isDone = true
         return source.attributes.size
+    }
+
+    /// `--fsync`: what was written is on the disk.
+    func synchronize(_ file: Int32) throws(SystemError) {
+        guard rules.synchronize else { return }
+        // That takes as long as the disk takes.
+        EngineExecutor.mayBlock()
+        try systemCall("fsync") { fsync(file) }
     }
 
     /// What has to be read, and how.

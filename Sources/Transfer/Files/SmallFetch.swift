@@ -82,9 +82,6 @@ extension FileFetch {
     ) throws(SystemError) {
         try Files.write(file, bytes, at: 0)
         try LocalAttributes.set(rules.settable(rules.attributes(source)), of: file)
-        if rules.synchronize {
-            EngineExecutor.mayBlock()
-            try systemCall("fsync") { fsync(file) }
-        }
+        try synchronize(file)
     }
 }

@@ -48,10 +48,10 @@ struct StepCosts {
     ///
     /// - Parameter body: takes the bytes and the share's number; returns processor seconds.
     private func everywhere(_ body: @escaping @Sendable (Int, Int) throws -> Double) throws -> Double {
-        let count = max(1, Machine.here().processors)
+        let count = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         let share = bytes / count
         let running = try (0..<count).map { number in try Running { try body(share, number) } }
-        return perGB(try running.reduce(0) { $0 + (try $1.value()) }, share * count)
+        return perGB(try running.reduce(0) { $0 + (try $1.value(within: 3600)) }, share * count)
     }
 
     private func perGB(_ seconds: Double, _ moved: Int) -> Double { seconds / Double(moved) * 1e9 }
