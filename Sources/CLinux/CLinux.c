@@ -62,6 +62,12 @@ ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset
     return splice(from, from_offset, to, to_offset, count, flags);
 }
 
+ssize_t clinux_splice_all(int from, int to, size_t count, unsigned flags, size_t *moved) {
+    ssize_t step = 0;
+    while (*moved < count && (step = splice(from, NULL, to, NULL, count - *moved, flags)) > 0) *moved += (size_t)step;
+    return step;
+}
+
 ssize_t clinux_getdents64(int directory, void *buffer, size_t count) { return getdents64(directory, buffer, count); }
 
 int clinux_name_to_handle(int directory, const char *path, int flags, int32_t *type, uint8_t *bytes, uint32_t *length,

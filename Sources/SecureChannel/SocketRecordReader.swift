@@ -89,29 +89,18 @@ final class SocketRecordReader: RecordReader {
         _ count: Int, through pipe: PipePool.Lease, to file: Int32, at offset: UInt64
     ) throws(SystemError) -> Spliced {
         let flags = UInt32(CLINUX_SPLICE_F_MOVE | CLINUX_SPLICE_F_NONBLOCK)
-        let into = pipe.writeEnd
-        let limit = min(count, pipe.capacity)
         var moved = 0
-        // The kernel gives one record to a call: as many as are there go into the pipe before one call takes them out.
-        while moved < limit {
-            let more: Int?
-            do throws(SystemError) {
-                more = try nonblocking("splice") {
-                    clinux_splice(socket.raw, nil, into, nil, limit - moved, flags)
-                }
-            } catch {
-                guard moved > 0 else { throw error }
-                // First the file gets what came before. A record that cannot be spliced waits where it is.
-                if error.errno != .invalidArgument { failure = error }
-                break
+        do throws(SystemError) {
+            // The kernel gives one record to a call: as many as are there go into the pipe before one call takes them out.
+            let last = try nonblocking("splice") {
+                clinux_splice_all(socket.raw, pipe.writeEnd, min(count, pipe.capacity), flags, &moved)
             }
             // Nothing more is there, or the pipe is full.
-            guard let more else {
-                if moved == 0 { return .blocked }
-                break
-            }
-            if more == 0 { break }
-            moved += more
+            if last == nil && moved == 0 { return .blocked }
+        } catch {
+            guard moved > 0 else { throw error }
+            // First the file gets what came before. A record that cannot be spliced waits where it is.
+            if error.errno != .invalidArgument { failure = error }
         }
         var done = 0
         let outOf = pipe.readEnd

@@ -8,8 +8,11 @@ import Synchronization
 package final class Remote: Sendable {
     package let session: Session
     /// See ``TransferSizes``.
-    package let readSize: Int
-    package let writeSize: Int
+    private let sizes: TransferSizes
+    /// Bytes of the next READ.
+    package var readSize: Int { size(sizes.read, isWished: session.options.readSize != nil) }
+    /// Bytes of the next WRITE.
+    package var writeSize: Int { size(sizes.write, isWished: session.options.writeSize != nil) }
     package let directorySize: Int
     let export: String
     let root: FileHandle
@@ -45,10 +48,12 @@ package final class Remote: Sendable {
         self.session = session
         self.export = export
         self.root = root
-        let piece = session.bandwidth?.piece ?? .max
-        readSize = min(sizes.read, piece)
-        writeSize = min(sizes.write, piece)
+        self.sizes = sizes
         directorySize = sizes.directory
+    }
+
+    private func size(_ most: Int, isWished: Bool) -> Int {
+        min(isWished ? most : session.window.size(most: most), session.bandwidth?.piece ?? .max)
     }
 
     // MARK: Names

@@ -43,9 +43,10 @@ extension Remote {
         try await RangeList(range).forEachPiece(of: Self.piece) { range in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 await RangeList(range).forEachPiece(of: UInt64(readSize)) { part in
-                    await session.window.acquire()
+                    let count = Int(clamping: part.count)
+                    await session.window.acquire(count)
                     group.addTask {
-                        defer { self.session.window.release() }
+                        defer { self.session.window.release(count) }
                         try await self.readRange(file, part, into: memory, named: file.path) { _ in }
                     }
                 }

@@ -38,12 +38,13 @@ import Testing
     }
 
     static let sizes =
-        ["rsize=4096,wsize=4096", "rsize=1048576,wsize=65536,nconnect=4"] + (Layer.isLab ? [] : ["nconnect=16"])
+        ["rsize=4096,wsize=4096", "rsize=1048576,wsize=65536,nconnect=4", "rsize=4194304,wsize=4194304"]
+        + (Layer.isLab ? [] : ["nconnect=16"])
 
     @Test(arguments: Layer.available, sizes)
     func sizesAndConnections(layer: Layer, options: String) throws {
         try withSite(layer) { site in
-            let sent = pattern((2 << 20) + 4321)
+            let sent = pattern((5 << 20) + 4321)
             try write(sent, to: site.local + "/f")
             expectDone(try site.xfer("put", "-o", options, "f", "localhost:/data"))
             expectDone(try site.xfer("get", "-o", options, "localhost:/data/f", "back"))

@@ -82,7 +82,7 @@ import Testing
         #expect(figures.totalBytes == UInt64(system.f_blocks) * UInt64(system.f_frsize))
         #expect(figures.totalFiles == UInt64(system.f_files) && figures.freeBytes >= figures.availableBytes)
         let info = try f.call(NFS.FSInfo.self, f.root)
-        #expect(info.readMaximum == 1 << 20 && info.writeMaximum == 1 << 20 && info.properties == 0x1b)
+        #expect(info.readMaximum == 4 << 20 && info.writeMaximum == 4 << 20 && info.properties == 0x1b)
         #expect(info.maximumFileSize == UInt64(Int64.max))
         let path = try f.call(NFS.PathConf.self, f.root)
         #expect(path.nameMaximum == 255 && path.noTruncation && !path.caseInsensitive && path.casePreserving)

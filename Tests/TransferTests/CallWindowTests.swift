@@ -1,3 +1,4 @@
+import Kernel
 import Testing
 
 @testable import Transfer
@@ -19,6 +20,16 @@ import Testing
         return window
     }
 
+    /// Whether as many calls wait in the end.
+    private func isReached(_ waiting: Int, _ window: CallWindow) async -> Bool {
+        let deadline = Deadline.after(seconds: 20)
+        while window.waiting != waiting {
+            if deadline.hasPassed { return false }
+            await Task.yield()
+        }
+        return true
+    }
+
     @Test func aShortPathNeedsNoMore() async {
         #expect(await window(roundTrip: 0.0002, rate: 4e9).limit == 32)
         #expect(await window(roundTrip: 0.02, rate: 100e6).limit == 32)
@@ -35,8 +46,33 @@ import Testing
         let window = CallWindow(least: 32)
         window.answered(after: 500_000_000)
         for now in 1...100 as ClosedRange<UInt64> { window.moved(16 << 20, now: now * 1000) }
-        // No more than 256 MiB of calls of 16 MiB.
-        #expect(window.limit == 32)
+        // No more than 256 MiB, whatever the calls' size.
+        #expect(window.limit == 256)
+    }
+
+    /// What is in flight is bytes: larger calls are fewer.
+    @Test func aLargeCallHasSeveralPlaces() async {
+        let window = CallWindow(least: 8)
+        await window.acquire(4 * Self.mebibyte)
+        await window.acquire(3 * Self.mebibyte)
+        let large = Task { await window.acquire(2 * Self.mebibyte) }
+        #expect(await isReached(1, window))
+        // There would be room for it, and it came later.
+        let small = Task { await window.acquire() }
+        #expect(await isReached(2, window))
+        window.release(3 * Self.mebibyte)
+        await large.value
+        await small.value
+        #expect(window.waiting == 0)
+    }
+
+    /// Larger calls once they are a quarter of a second on their way at most, and no longer when the path got slow.
+    @Test func aFastPathHasLargerCalls() async {
+        #expect(CallWindow(least: 8).size(most: 4 * Self.mebibyte) == Self.mebibyte)
+        #expect(await window(roundTrip: 0.001, rate: 17e6).size(most: 4 * Self.mebibyte) == 4 * Self.mebibyte)
+        let slow = await window(roundTrip: 0.001, rate: 16e6)
+        #expect(slow.size(most: 4 * Self.mebibyte) == Self.mebibyte)
+        #expect(slow.size(most: 65_536) == 65_536)
     }
 
     /// Before it is known how fast the path is.

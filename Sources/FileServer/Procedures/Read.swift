@@ -57,8 +57,9 @@ extension Request {
 }
 
 extension FileServer {
-    /// Bytes that a READ gives at most: FSINFO's rtmax, and wtmax for WRITE, although a longer WRITE is taken.
-    static let transferMaximum: UInt32 = 1 << 20
+    /// Bytes that a READ gives at most: FSINFO's rtmax and rtpref, and wtmax and wtpref for WRITE, although a longer WRITE
+    /// is taken. They are in no memory, whole: the more of them, the fewer calls.
+    static let transferMaximum: UInt32 = 4 << 20
 }
 
 extension OpenFile {

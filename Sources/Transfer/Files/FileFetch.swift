@@ -180,8 +180,9 @@ struct FileFetch: FileMover {
         if plan.missing.ranges.count == 1, let range = plan.missing.ranges.first, range.count <= remote.readSize,
             journal == nil, !findsHoles
         {
-            await remote.session.window.acquire()
-            defer { remote.session.window.release() }
+            let count = Int(clamping: range.count)
+            await remote.session.window.acquire(count)
+            defer { remote.session.window.release(count) }
             let after = try await remote.readRange(source, range, into: file, named: localName) { flight.moved($0) }
             guard range.count == source.attributes.size, range.count <= Xfer.Capabilities.wholeReadMaximum,
                 try await remote.xfer()?.hasWholeReads ?? false
@@ -192,9 +193,10 @@ struct FileFetch: FileMover {
             var flying = 0
             try await plan.missing.forEachPiece(of: UInt64(remote.readSize), within: journal?.stretch ?? .max) {
                 range in
-                await remote.session.window.acquire()
+                let count = Int(clamping: range.count)
+                await remote.session.window.acquire(count)
                 group.addTask {
-                    defer { remote.session.window.release() }
+                    defer { remote.session.window.release(count) }
                     try Task.checkCancellation()
                     try await remote.readRange(source, range, into: file, named: localName) { flight.moved($0) }
                     try local(localName) { () throws(SystemError) in

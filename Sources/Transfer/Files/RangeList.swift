@@ -75,15 +75,15 @@ struct RangeList: Equatable, Sendable {
         return result
     }
 
-    /// In pieces that cross no multiple of `boundary`, of at most `most` bytes each.
+    /// In pieces that cross no multiple of `boundary`, of at most `most` bytes each, which is asked for before each.
     func forEachPiece(
-        of most: UInt64, within boundary: UInt64 = .max, _ body: (Range<UInt64>) async throws -> Void
+        of most: @autoclosure () -> UInt64, within boundary: UInt64 = .max, _ body: (Range<UInt64>) async throws -> Void
     ) async rethrows {
         for range in ranges {
             var offset = range.lowerBound
             while offset < range.upperBound {
                 let room = boundary - offset % boundary
-                let end = offset + min(range.upperBound - offset, most, room)
+                let end = offset + min(range.upperBound - offset, most(), room)
                 try await body(offset..<end)
                 offset = end
             }

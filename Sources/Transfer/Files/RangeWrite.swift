@@ -58,9 +58,10 @@ struct RangeWrite: Sendable {
             var uncommitted = UncommittedRanges()
             var flying = 0
             try await ranges.forEachPiece(of: UInt64(remote.writeSize)) { range in
-                await remote.session.window.acquire()
+                let count = Int(clamping: range.count)
+                await remote.session.window.acquire(count)
                 group.addTask {
-                    defer { remote.session.window.release() }
+                    defer { remote.session.window.release(count) }
                     try Task.checkCancellation()
                     return try await write(range)
                 }

@@ -3,7 +3,7 @@ import Transfer
 
 struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Fetch files from a server.",
+        commandName: "get", abstract: "Fetch files from a server.",
         usage: "xfer get [<options>] <source> ... [<destination>]",
         discussion: """
             A destination that is a directory gets the files or, with -r, the directories in it; otherwise it is the copy's \

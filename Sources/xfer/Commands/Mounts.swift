@@ -2,7 +2,7 @@ import ArgumentParser
 
 struct Mounts: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the short names that xfer mount gave.",
+        commandName: "mounts", abstract: "List the short names that xfer mount gave.",
         discussion: """
               xfer mounts
               xfer mounts --json      # name, place, host, path, options

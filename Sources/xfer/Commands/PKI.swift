@@ -39,7 +39,7 @@ struct PKI: ParsableCommand {
 
     struct Issue: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Issue a certificate with the extended key usages of RFC 9289.",
+            commandName: "issue", abstract: "Issue a certificate with the extended key usages of RFC 9289.",
             usage: "xfer pki issue [<options>] --server <name> ... | --client <name>",
             discussion: """
                 Prints the paths of the certificate and of its key, beside the authority's.

@@ -6,7 +6,7 @@ import Transfer
 
 struct Ping: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Try each step of a connection to a server.",
+        commandName: "ping", abstract: "Try each step of a connection to a server.",
         usage: "xfer ping [<options>] <place>",
         discussion: """
             Says how long each step took, how the connection is protected, whose certificate it is and when it expires, and \

@@ -4,7 +4,7 @@ import Transfer
 
 struct Put: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Push files to a server.",
+        commandName: "put", abstract: "Push files to a server.",
         usage: "xfer put [<options>] <source> ... <destination>",
         discussion: """
             A destination that is a directory gets the files or, with -r, the directories in it; otherwise it is the copy's \

@@ -8,6 +8,7 @@ import Transfer
 
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "serve",
         abstract: "Serve a directory, with everything it takes: tlssd, xferd and certificates made on first use.",
         usage: "xfer serve [<options>] <directory>",
         discussion: """

@@ -3,7 +3,7 @@ import Transfer
 
 struct Sync: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make a directory the same as another one.",
+        commandName: "sync", abstract: "Make a directory the same as another one.",
         usage: "xfer sync [<options>] <source> ... <destination>",
         discussion: """
             Copies what differs, directories with all that is in them, modes, times and links as they are (-a is always on). \

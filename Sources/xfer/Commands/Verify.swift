@@ -6,7 +6,7 @@ import Transfer
 
 struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Compare files here with files on a server.",
+        commandName: "verify", abstract: "Compare files here with files on a server.",
         discussion: """
             Two directories with all that is in them, or two files, by their content; one of them is on a server. A server \
             that is xferd makes its checksums itself; what is on another one is read. Nothing is changed. A slash at the \

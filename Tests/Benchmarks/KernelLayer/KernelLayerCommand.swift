@@ -26,6 +26,8 @@ struct KernelLayer: ParsableCommand {
 
     /// A file beside which only the size is another: what remains is what each copy costs, whatever its size.
     private static let smallSize = 4096
+    /// Of the file that is copied without TLS.
+    private static let cleartextSize = 2 << 30
     /// Copies that user space's time is taken of.
     private static let timedRounds = 3
 
@@ -56,7 +58,27 @@ struct KernelLayer: ParsableCommand {
         for (name, seconds) in spans { section.settings["user seconds, \(name)"] = Progress.fixed(seconds, 4) }
         addUserSpace(spans, &section)
         addTargets(&section)
+        try addCleartext(&section)
         try common.finish(section, as: "ktls")
+    }
+
+    /// What the kernel layer's calls cost user space on a real kernel: without TLS they are the same, but for splice(2), which
+    /// takes more than a record then. In the lab each system call flushes the processor's caches.
+    private func addCleartext(_ section: inout Results.Section) throws {
+        let workspace = try Workspace(in: common.place, needed: 2 * Self.cleartextSize + (50 << 20))
+        defer { workspace.end() }
+        let site = try XferSite(workspace, layer: "auto", isCleartext: true)
+        defer { site.stop() }
+        try Content.file(workspace.path("served/file"), size: Self.cleartextSize)
+        for job in [CopyJob.fetchLarge, .pushLarge] {
+            let seconds = try userSeconds("cleartext", job, Xfer(site), workspace)
+            let gigabytes = Double(Self.timedRounds * Self.cleartextSize) / 1e9
+            section.notes.append(
+                """
+                \(job.isPush ? "push" : "fetch") outside the lab, without TLS, by the same system calls: user space took \
+                \(Progress.fixed(seconds / gigabytes, 3)) s for a GB.
+                """)
+        }
     }
 
     // MARK: - On a kernel that has it

@@ -9,18 +9,25 @@ final class XferSite {
     let port: UInt16
     private var runningDaemon: Service?
 
-    /// - Parameter layer: who makes the records in xferd: `auto`, `kernel`, `user`.
-    init(_ workspace: Workspace, layer: String) throws {
+    /// Without TLS, which is refused otherwise.
+    let isCleartext: Bool
+
+    /// - Parameters:
+    ///   - layer: who makes the records in xferd: `auto`, `kernel`, `user`.
+    ///   - isCleartext: whether it serves without TLS.
+    init(_ workspace: Workspace, layer: String, isCleartext: Bool = false) throws {
         self.workspace = workspace
+        self.isCleartext = isCleartext
         let socket = workspace.path("tlssd-\(layer).sock")
         tlssd = try Service([
             Programs.path("tlssd"), "--socket", socket, "--cert", workspace.serverCertificate, "--key",
             workspace.serverKey, "--ca", workspace.anchors,
         ])
         try tlssd.program.logged("ready")
+        let options = "no_root_squash" + (isCleartext ? ",xprtsec=none" : "")
         xferd = try Service([
-            Programs.path("xferd"), "--export", "/served=\(workspace.path("served")),ro,no_root_squash",
-            "--export", "/drop=\(workspace.path("drop")),rw,no_root_squash",
+            Programs.path("xferd"), "--export", "/served=\(workspace.path("served")),ro,\(options)",
+            "--export", "/drop=\(workspace.path("drop")),rw,\(options)",
             "--listen", "127.0.0.1:0", "--tlssd", socket, "--record-layer", layer, "--announce",
         ])
         guard let port = UInt16(try xferd.program.line()) else {
@@ -33,6 +40,7 @@ final class XferSite {
 
     /// `-o` of an xfer that starts a tlscd of its own.
     func options(port: UInt16? = nil) -> String {
+        if isCleartext { return "port=\(port ?? self.port),xprtsec=none" }
         let files = "cafile=\(workspace.anchors),cert=\(workspace.clientCertificate),key=\(workspace.clientKey)"
         return "port=\(port ?? self.port),\(files)"
     }
