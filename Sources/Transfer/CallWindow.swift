@@ -42,12 +42,14 @@ final class CallWindow: Sendable {
     /// Calls that may be in flight now, of usual size.
     var limit: Int { state.withLock { $0.limit } }
 
-    /// Bytes of the next READ or WRITE: as usual until bytes come so fast that larger ones are not long on their way.
+    /// Bytes of the next READ or WRITE: as usual until bytes come so fast that larger ones are not long on their way. A path
+    /// that holds more than such a call stays with the usual ones: a call's places are free only when all of it is there.
     ///
     /// - Parameter most: what the server prefers. Each call costs processor time at both ends, whatever its size.
     func size(most: Int) -> Int {
-        let rate = state.withLock { $0.rate }
-        return rate * Self.mostSeconds >= Double(most) ? most : min(most, Self.usualCall)
+        let (rate, roundTrip) = state.withLock { ($0.rate, Double($0.roundTrip ?? 0) / 1e9) }
+        let isFast = rate * Self.mostSeconds >= Double(most) && rate * roundTrip <= Double(most)
+        return isFast ? most : min(most, Self.usualCall)
     }
 
     private static func places(_ bytes: Int) -> Int { max(1, bytes / usualCall) }

@@ -66,13 +66,15 @@ import Testing
         #expect(window.waiting == 0)
     }
 
-    /// Larger calls once they are a quarter of a second on their way at most, and no longer when the path got slow.
+    /// Larger calls once they are a quarter of a second on their way at most, unless the path holds more than one of them.
     @Test func aFastPathHasLargerCalls() async {
         #expect(CallWindow(least: 8).size(most: 4 * Self.mebibyte) == Self.mebibyte)
         #expect(await window(roundTrip: 0.001, rate: 17e6).size(most: 4 * Self.mebibyte) == 4 * Self.mebibyte)
         let slow = await window(roundTrip: 0.001, rate: 16e6)
         #expect(slow.size(most: 4 * Self.mebibyte) == Self.mebibyte)
         #expect(slow.size(most: 65_536) == 65_536)
+        #expect(await window(roundTrip: 0.004, rate: 1e9).size(most: 4 * Self.mebibyte) == 4 * Self.mebibyte)
+        #expect(await window(roundTrip: 0.005, rate: 1e9).size(most: 4 * Self.mebibyte) == Self.mebibyte)
     }
 
     /// Before it is known how fast the path is.
