@@ -58,8 +58,8 @@ void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), n
 
 int clinux_hide_memory(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
-ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t count, unsigned flags) {
-    return splice(from, from_offset, to, to_offset, count, flags);
+ssize_t clinux_splice(int from, int to, int64_t *to_offset, size_t count, unsigned flags) {
+    return splice(from, NULL, to, to_offset, count, flags);
 }
 
 ssize_t clinux_splice_all(int from, int to, size_t count, unsigned flags, size_t *moved) {

@@ -109,7 +109,7 @@ final class SocketRecordReader: RecordReader {
             do throws(SystemError) {
                 let written = try WriteTurns.take(file, moved - done) { () throws(SystemError) in
                     try systemCall("splice") {
-                        clinux_splice(outOf, nil, file, &position, moved - done, UInt32(CLINUX_SPLICE_F_MOVE))
+                        clinux_splice(outOf, file, &position, moved - done, UInt32(CLINUX_SPLICE_F_MOVE))
                     }
                 }
                 guard written > 0 else { throw SystemError("splice", .noSpace) }

@@ -41,8 +41,8 @@ void clinux_name_thread(const char *name);
 // prctl(2): PR_SET_DUMPABLE off
 int clinux_hide_memory(void);
 
-// splice(2), with offsets by pointer or null
-ssize_t clinux_splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t count, unsigned flags);
+// splice(2) out of a pipe to an offset
+ssize_t clinux_splice(int from, int to, int64_t *to_offset, size_t count, unsigned flags);
 
 // splice(2) again and again, behind `*moved`, which grows: a TLS socket gives one record to a call. Returns what the last
 // call returned.
